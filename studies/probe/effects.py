@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtr
 
-from studies.probe.design import ProbeDesign, Readings
+from studies.probe.designs.design import ProbeDesign, Readings
 from studies.probe.picture_measures import MEASURES, Measure, Numbers, length
 from studies.results.probe import KnobEffect, ProbeMethod
 

@@ -14,7 +14,8 @@ import numpy as np
 from rich.console import Console
 
 from studies.measuring.opened import Measuring
-from studies.probe.design import ProbeDesign
+from studies.probe.designs.design import ProbeDesign
+from studies.probe.designs.plan import PlannedRecipe, ProbePlan, chunked
 from studies.probe.effects import (
     LEVEL,
     Measured,
@@ -24,7 +25,6 @@ from studies.probe.effects import (
     standard_errors,
 )
 from studies.probe.picture_measures import MEASURES
-from studies.probe.plan import PlannedRecipe, ProbePlan, chunked
 from studies.probe.rendering import ProbeRenders
 from studies.probe.renders import PlannedRenders
 from studies.progress import meter

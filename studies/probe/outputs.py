@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from studies.probe.folklore import answered
-from studies.probe.matrix import write_matrices
+from studies.probe.drawing.matrix import write_matrices
+from studies.probe.drawing.strips import write_strips
 from studies.probe.renders import PlannedRenders
-from studies.probe.strips import write_strips
+from studies.probe.texts.folklore import answered
 from studies.results.folklore import write_folklore
 from studies.results.probe import FOLDER, ProbeResult, write_probe
 

@@ -26,8 +26,8 @@ from studies.errors import StudyError
 from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.pictures.sources import file_hashes, open_engine
+from studies.probe.designs.plan import ProbeOptions, ProbePlan, named_base, plan_of
 from studies.probe.picture_measures import Numbers, statistic_measures
-from studies.probe.plan import ProbeOptions, ProbePlan, named_base, plan_of
 from studies.probe.renders import PlannedRenders, Scored
 from studies.results.probe import FOLDER, ProbedModel
 from studies.store.locks import held
@@ -106,7 +106,7 @@ def pair_plan(pair: CheckpointPair, shots: Sequence[Shot], options: ProbeOptions
         options: what a person asks for.
 
     Raises:
-        StudyError, RecipeError: as `studies.probe.plan.planned_probe`.
+        StudyError, RecipeError: as `studies.probe.designs.plan.planned_probe`.
     """
     space = pair.space
     return plan_of(named_base(options.base, space), space, StudyShots(trials=tuple(shots), proof=()), options)

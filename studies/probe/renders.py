@@ -13,8 +13,8 @@ from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import RgbPicture
 from studies.errors import StudyError
+from studies.probe.designs.plan import CHUNK, PlannedRecipe, ProbePlan, chunked
 from studies.probe.picture_measures import DISTANCES, Numbers, inner_products, length
-from studies.probe.plan import CHUNK, PlannedRecipe, ProbePlan, chunked
 from studies.progress import Meter
 from studies.results.probe import ProbedKnob, ProbedModel
 from studies.store.renders import RenderStore

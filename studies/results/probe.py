@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.files import write_text
-from studies.store.shapes import Shape, read_json
+from studies.store.shapes import Shape, entries_of, read_json
 
 ONE, SCREEN = "one at a time", "screening"
 """The ways of measuring: one knob moved from the base, or many moved at once by a screening design."""
@@ -255,14 +255,14 @@ def read_probe(folder: Path) -> ProbeResult | None:
         return None
     value: dict[str, Any] = read_json(path, _FILE, "delete it, and run `recipe-search probe` again")
     parts: dict[str, Any] = {
-        "models": tuple(ProbedModel(**one) for one in value["models"]),
-        "base": ProbeBase(**value["base"]),
-        "knobs": tuple(ProbedKnob(**one) for one in value["knobs"]),
-        "columns": tuple(EffectColumn(**one) for one in value["columns"]),
-        "effects": tuple(KnobEffect(**one) for one in value["effects"]),
-        "shots": tuple(ProbedShot(**one) for one in value["shots"]),
-        "runs": tuple(ProbeRun(**one) for one in value["runs"]),
-        "recipes": tuple(ProbedRecipe(**one) for one in value["recipes"]),
+        "models": tuple(ProbedModel(**entries_of(ProbedModel, one)) for one in value["models"]),
+        "base": ProbeBase(**entries_of(ProbeBase, value["base"])),
+        "knobs": tuple(ProbedKnob(**entries_of(ProbedKnob, one)) for one in value["knobs"]),
+        "columns": tuple(EffectColumn(**entries_of(EffectColumn, one)) for one in value["columns"]),
+        "effects": tuple(KnobEffect(**entries_of(KnobEffect, one)) for one in value["effects"]),
+        "shots": tuple(ProbedShot(**entries_of(ProbedShot, one)) for one in value["shots"]),
+        "runs": tuple(ProbeRun(**entries_of(ProbeRun, one)) for one in value["runs"]),
+        "recipes": tuple(ProbedRecipe(**entries_of(ProbedRecipe, one)) for one in value["recipes"]),
         "broken": tuple(value["broken"]),
         "remarks": tuple(value["remarks"]),
     }

@@ -129,7 +129,8 @@ class TriedValue:
         settings: all settings with this value; None where they cannot be put together.
         state: what is known of it.
         reason: why it was not rendered, is broken, or was given up; "".
-        against_best: compared with the best value of the step; None for that one, and where there is nothing.
+        against_best: compared with the best value of the step, or, where it was given up early, with the best one of
+            that look, which ``reason`` names; None for the best one, and where there is nothing.
         against_start: compared with the value that the step began with; None for that one, and where there is nothing.
         shortfall: by how much it may be worse than any other value at most; None where there is nothing.
         cost: work of a picture, in calls of the denoiser at the size of the study's first pass; counted, not measured.

@@ -22,7 +22,7 @@ from studies.results.settings import (
     SettingsStep,
     TriedValue,
 )
-from studies.store.shapes import Shape, read_json
+from studies.store.shapes import Shape, entries_of, read_json
 
 FOLDER = "settings"
 """The folder, in a study's, with one folder for each subject."""
@@ -149,27 +149,22 @@ def _result_of(row: Mapping[str, Any]) -> SettingsResult:
         "look_back": tuple(LookBack(step=_step_of(one["step"]), holds=one["holds"]) for one in row["look_back"]),
         "notes": tuple(row["notes"]),
     }
-    return SettingsResult(**_picked(row, SettingsResult) | built)
-
-
-def _picked(row: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """The entries that a class has fields for; later versions may write more."""
-    return {name: value for name, value in row.items() if name in kind.__slots__}
+    return SettingsResult(**entries_of(SettingsResult, row) | built)
 
 
 def _settings_of(row: Mapping[str, Any]) -> PictureSettings:
     built: dict[str, Any] = {"hires": row["hires"]}
     if row["hires"] is not None:
         resize: Any = tuple(row["hires"]["resize"])
-        built["hires"] = Hires(**_picked(row["hires"], Hires) | {"resize": resize})
-    settings = PictureSettings(**_picked(row, PictureSettings) | built)
+        built["hires"] = Hires(**entries_of(Hires, row["hires"]) | {"resize": resize})
+    settings = PictureSettings(**entries_of(PictureSettings, row) | built)
     settings.applied_to(_SHOWN)  # refuses what no picture can have
     return settings
 
 
 def _step_of(row: Mapping[str, Any]) -> SettingsStep:
     values: Any = tuple(map(_value_of, row["values"]))
-    return SettingsStep(**_picked(row, SettingsStep) | {"values": values})
+    return SettingsStep(**entries_of(SettingsStep, row) | {"values": values})
 
 
 def _value_of(row: Mapping[str, Any]) -> TriedValue:
@@ -177,5 +172,5 @@ def _value_of(row: Mapping[str, Any]) -> TriedValue:
         raise StudyError("is damaged: there is no such state", place=("state",), seen=row["state"], remedy=_REMEDY)
     built: dict[str, Any] = {"settings": _settings_of(row["settings"]) if row["settings"] else None}
     for name in ("against_best", "against_start"):
-        built[name] = SettingsDifference(**_picked(row[name], SettingsDifference)) if row[name] else None
-    return TriedValue(**_picked(row, TriedValue) | built)
+        built[name] = SettingsDifference(**entries_of(SettingsDifference, row[name])) if row[name] else None
+    return TriedValue(**entries_of(TriedValue, row) | built)

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.files import readable, write_text
 from studies.errors import StudyError
-from studies.store.shapes import Shape, read_json
+from studies.store.shapes import Shape, entries_of, read_json
 
 FOLDER = "situations"
 """The folder, in a study's folder, of all examinations."""
@@ -330,8 +330,8 @@ def read_situations(folder: Path, key: str = "") -> SituationsResult:
 def _result_of_row(row: Mapping[str, Any]) -> SituationsResult:
     plain = {name: row[name] for name in ("study", "suite", "confidence", "comparisons", "pictures", "most_pictures")}
     return SituationsResult(
-        subject=ExaminedRecipe(**row["subject"]),
-        rivals=tuple(ExaminedRecipe(**one) for one in row["rivals"]),
+        subject=ExaminedRecipe(**entries_of(ExaminedRecipe, row["subject"])),
+        rivals=tuple(ExaminedRecipe(**entries_of(ExaminedRecipe, one)) for one in row["rivals"]),
         parents=tuple(row["parents"]),
         situations=tuple(map(_situation_of_row, row["situations"])),
         weak_spots=tuple(map(_weak_spot_of_row, row["weak_spots"])),
@@ -345,24 +345,24 @@ def _result_of_row(row: Mapping[str, Any]) -> SituationsResult:
 
 
 def _differences_of_rows(rows: list[Mapping[str, Any]]) -> tuple[RivalDifference, ...]:
-    return tuple(RivalDifference(**row) for row in rows)
+    return tuple(RivalDifference(**entries_of(RivalDifference, row)) for row in rows)
 
 
 def _situation_of_row(row: Mapping[str, Any]) -> SituationResult:
     average, fidelity, diversity = row["from_average"], row["fidelity"], row["diversity"]
     made: dict[str, Any] = {
         "differences": _differences_of_rows(row["differences"]),
-        "from_average": None if average is None else RivalDifference(**average),
-        "fidelity": None if fidelity is None else WordFidelity(**_with_differences(fidelity)),
-        "diversity": None if diversity is None else SeedDiversity(**_with_differences(diversity)),
+        "from_average": None if average is None else RivalDifference(**entries_of(RivalDifference, average)),
+        "fidelity": None if fidelity is None else WordFidelity(**_with_differences(WordFidelity, fidelity)),
+        "diversity": None if diversity is None else SeedDiversity(**_with_differences(SeedDiversity, diversity)),
     }
-    return SituationResult(**{**row, **made})
+    return SituationResult(**{**entries_of(SituationResult, row), **made})
 
 
-def _with_differences(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "differences": _differences_of_rows(row["differences"])}
+def _with_differences(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entries_of(kind, row), "differences": _differences_of_rows(row["differences"])}
 
 
 def _weak_spot_of_row(row: Mapping[str, Any]) -> WeakSpot:
-    shown: dict[str, Any] = {"shown": tuple(ShownPicture(**one) for one in row["shown"])}
-    return WeakSpot(**{**row, **shown})
+    shown: dict[str, Any] = {"shown": tuple(ShownPicture(**entries_of(ShownPicture, one)) for one in row["shown"])}
+    return WeakSpot(**{**entries_of(WeakSpot, row), **shown})

@@ -16,9 +16,10 @@ there was before stays until it is told from the best.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from engine.errors import counted
 from studies.results.settings import ALIKE_COST, SettingsDifference, ValueState
 
 if TYPE_CHECKING:
@@ -49,6 +50,31 @@ def confidence_of(values: int, looks: int) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyLoss:
+    """What a value was told from when it was given up, before it had all pictures.
+
+    Attributes:
+        best: label of the best value at that look; the best one at the end may be another.
+        difference: from that value, on the pictures of that look; None where its pictures are broken.
+    """
+
+    best: str = ""
+    difference: SettingsDifference | None = None
+
+    def text(self, pictures: int) -> str:
+        """Return it for people.
+
+        Args:
+            pictures: how many the value had by then.
+        """
+        given_up = f"given up after {counted(pictures, 'picture')}"
+        found = self.difference
+        if found is None:
+            return given_up
+        return f"{given_up}: worse than {self.best} by {-found.mean:.2f} ({-found.high:.2f} to {-found.low:.2f})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValuePictures:
     """The pictures of one value.
 
@@ -57,14 +83,14 @@ class ValuePictures:
         features: of its pictures.
         cost: of a picture.
         is_start: whether it is what there was before.
-        given_up: whether it was told from the best at an earlier look, and has fewer pictures than others.
+        loss: why it was given up at an earlier look, and has fewer pictures than others; None where it was not.
     """
 
     label: str
     features: Features
     cost: float
     is_start: bool = False
-    given_up: bool = False
+    loss: EarlyLoss | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +139,7 @@ class Comparison:
     @property
     def running(self) -> list[ValuePictures]:
         """Those that were not given up."""
-        return [value for value in self.whole if not value.given_up]
+        return [value for value in self.whole if value.loss is None]
 
     @property
     def best(self) -> ValuePictures | None:
@@ -136,16 +162,22 @@ class Comparison:
         whole_start = start if start in self.whole else None
         return ValueStanding(
             state=self._state(value, best),
-            reason=f"given up after {len(value.features)} pictures" if value.given_up else "",
-            against_best=None if value is best else self._difference(value, best),
+            reason=value.loss.text(len(value.features)) if value.loss else "",
+            against_best=self._from_best(value, best),
             against_start=None if value is whole_start or whole_start is None else self._difference(value, whole_start),
             shortfall=self.shortfall(value),
         )
 
+    def _from_best(self, value: ValuePictures, best: ValuePictures) -> SettingsDifference | None:
+        """The difference that a value's state rests on; of one that was given up, the one it was given up by."""
+        if value.loss is not None and value.loss.difference is not None:
+            return value.loss.difference
+        return None if value is best else self._difference(value, best)
+
     def _state(self, value: ValuePictures, best: ValuePictures) -> ValueState:
         if value is best:
             return "best"
-        if value.given_up:
+        if value.loss is not None:
             return "worse"
         if self.shortfall(value) <= self.margin:
             return "equal"
@@ -184,10 +216,16 @@ class Comparison:
         return self.shortfall(answer) <= self.margin and all(self._state(one, best) == "worse" for one in cheaper)
 
     def given_up(self) -> list[ValuePictures]:
-        """Return the values that need no more pictures: told from the best, or broken."""
+        """Return the values that need no more pictures, told from the best or broken, each with its loss."""
         best = self.best
         going_on = [] if best is None else [value for value in self.running if self._state(value, best) != "worse"]
-        return [value for value in self.values if value not in going_on]
+        lost = [value for value in self.values if value not in going_on]
+        return [value if value.loss else replace(value, loss=self._loss(value, best)) for value in lost]
+
+    def _loss(self, value: ValuePictures, best: ValuePictures | None) -> EarlyLoss:
+        if best is None or value.label in self._broken:
+            return EarlyLoss()
+        return EarlyLoss(best=best.label, difference=self._difference(value, best))
 
     def _is_good(self, value: ValuePictures, best: ValuePictures) -> bool:
         state = self._state(value, best)

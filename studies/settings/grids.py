@@ -93,8 +93,8 @@ class SettingsGrid:
 
 
 _LEGEND = (
-    "Below each value: the difference of its score from the best value's; all pictures of a row have the same prompt "
-    "and seed. Green frame: chosen. Red: told worse, or broken."
+    "Below each value: the difference of its score from the best value's, or from the best one then where it was given "
+    "up early; all pictures of a row have the same prompt and seed. Green frame: chosen. Red: told worse, or broken."
 )
 
 

@@ -1,9 +1,9 @@
 """All settings at once, with two objectives: the score of the pictures, and the work that one takes.
 
 Optuna proposes combinations (``search.samplers.tradeoffs``), each judged by its first pictures against the settings
-that the search began with. Of those that no other combination beats in both, a few are then compared again, on
-pictures that had no part in choosing them: the highest of many scores is a lucky one in part. The answer is the
-cheapest that is not told from the best, by the rule of the search by steps (``decide``).
+that the search began with. Those that no other combination beats in both, and those of the highest scores, are then
+compared again, on pictures that had no part in choosing them: the highest of many scores is in part luck. The answer
+is the cheapest that comes up to the best, by the rule of the search by steps (``decide``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from studies.settings.values import ValueToTry
 
 TRIALS = 40
 """Combinations that are tried where nobody says otherwise."""
-FINALISTS = 6
+FINALISTS = 10
 """The most combinations that are compared again, beside the settings that the search began with."""
 BEATEN = "another combination has a higher score for no more work"
 NOT_CHOSEN = "not among those that were compared again"
@@ -161,20 +161,29 @@ class JointSearch:
         setup, measuring = self.setup, self.setup.measuring
         options = [(axis.kind.name, [option.settings for option in axis.options]) for axis in self.space.axes]
         shots = [shot.key for shot in self._first.judged.shots]
-        parts = (setup.start, options, shots, measuring.spec.search.seed, measuring.panel.version, setup.subject.key)
+        parts = [setup.start, options, shots, measuring.spec.search.seed, measuring.panel.version, setup.subject.key]
+        tried = [option.settings for axis in self.space.axes for option in axis.options if option.settings]
+        words = {setup.pictures.candidate(settings).vae for settings in tried}
+        parts += [sorted(words)] if len(words) > 1 else []  # of files: another one of the same name is another search
         return "\n".join(map(repr, parts))
 
     # ----------------------------------------------------------------------------------------------------- the answer
 
     def _finalists(self) -> list[ValueToTry]:
-        """The combinations on the front that are not told from its best, the best of them; the start goes without."""
-        front = [trial for trial in front_of(self._done) if trial.label != UNCHANGED]
-        if len(front) > 1:
-            values = [(trial, self.space.value(trial.places).settings) for trial in front]
+        """The combinations of the front and of the highest scores that are not told from the best of them.
+
+        The start goes without. A front by few pictures is in part one of luck: half of the places are for high scores.
+        """
+        trials = [trial for trial in self._done if trial.difference and trial.label != UNCHANGED]
+        trials.sort(key=lambda trial: -trial.difference.mean if trial.difference else 0.0)
+        front = front_of(trials)[: FINALISTS // 2]
+        chosen = [*front, *(trial for trial in trials if trial not in front)][:FINALISTS]
+        if len(chosen) > 1:
+            values = [(trial, self.space.value(trial.places).settings) for trial in chosen]
             drawn = [self._pictures(settings, trial.label) for trial, settings in values if settings is not None]
             standings = self._comparison(drawn).standings()
-            front = [trial for trial in front if standings[trial.label].state not in {"worse", "broken"}]
-        return [self.space.value(trial.places) for trial in front[:FINALISTS]]
+            chosen = [trial for trial in chosen if standings[trial.label].state not in {"worse", "broken"}]
+        return [self.space.value(trial.places) for trial in chosen]
 
     def _written(self, step: SettingsStep) -> SettingsResult:
         setup, again = self.setup, {value.label for value in step.values}

@@ -85,7 +85,7 @@ class _Rounds:
             if end == ends[-1] or comparison.is_clear():
                 break
             for lost in comparison.given_up():
-                self.drawn[lost.label] = replace(lost, given_up=True)
+                self.drawn[lost.label] = lost
         return self._comparison()
 
     def tried(self, value: ValueToTry, comparison: Comparison) -> TriedValue:
@@ -119,7 +119,7 @@ class _Rounds:
         )
 
     def _is_given_up(self, value: ValueToTry) -> bool:
-        return value.label in self.drawn and self.drawn[value.label].given_up
+        return value.label in self.drawn and self.drawn[value.label].loss is not None
 
     def _draw(self, value: ValueToTry, count: int) -> None:
         """Have a value's first pictures; one that cannot be rendered, or makes another's pictures, is left aside."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Named, Place, Problem, Problems
 from studies.errors import StudyError
-from studies.situations.frames import SLOT, check_frame, wildcards_in
+from studies.situations.frames import ANY, SLOT, check_frame, framed, wildcards_in
 from studies.studyfile.wildcards import REMEDY, expanded
 
 if TYPE_CHECKING:
@@ -36,6 +36,20 @@ def check_lists(frames: Mapping[SituationList, str], lists: WordLists, folder: P
         for text in (frame.replace(SLOT, ""), *one.lines):
             check.text(text, one.place)
     check.named()
+
+
+def check_study_frame(frame: str, lists: WordLists, folder: Path, problems: Problems) -> None:
+    """Add what is wrong with the study's frame, where it stands and not with every list that it goes around.
+
+    Args:
+        frame: the study's; "": none.
+        lists: all lists of the folder.
+        folder: theirs.
+        problems: takes what is wrong.
+    """
+    place, slotted = ("situations", "frame"), framed(ANY, frame)
+    check_frame(slotted, place, problems)
+    _Check(lists=lists, folder=folder, problems=problems).text(slotted.replace(SLOT, ""), place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

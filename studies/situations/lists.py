@@ -20,6 +20,10 @@ SHIPPED = Path(__file__).with_name("suite")
 """The folder of the suite that ships."""
 
 
+LONGEST = 10_000
+"""The most letters of a line: a prompt of so many would be hundreds of chunks for the text encoder."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SituationList:
     """One list, as its file has it."""
@@ -77,7 +81,20 @@ def _read_each(folder: Path, names: Iterable[str], lists: WordLists, problems: P
         with problems.collecting():
             lines = dict.fromkeys(str(line).strip() for line in lists.get_file(name).get_values())
             frame = _frame_of(path) if path.is_file() else ""
+            _refuse_too_long([frame, *lines], place)
             yield SituationList(aspect=name, place=place, frame=frame, lines=tuple(filter(None, lines)))
+
+
+def _refuse_too_long(texts: Iterable[str], place: Place) -> None:
+    """Refuse a text that can be no prompt, such as a whole book in one line.
+
+    Raises:
+        StudyError: one is too long.
+    """
+    for text in texts:
+        if len(text) > LONGEST:
+            what = f"a line of {len(text):,} letters cannot be a prompt; {LONGEST:,} are the most"
+            raise StudyError(what, place=place, seen=f"{text[:40]}...", remedy="write a line for each situation")
 
 
 def _frame_of(path: Path) -> str:

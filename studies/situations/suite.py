@@ -22,7 +22,7 @@ from pathlib import Path
 from engine.errors import Problem, Problems, counted
 from studies.errors import StudyError
 from studies.situations.frames import SLOT, framed
-from studies.situations.list_checks import check_lists
+from studies.situations.list_checks import check_lists, check_study_frame
 from studies.situations.lists import SHIPPED, SituationList, list_folder, read_lists
 
 MOST = 1000
@@ -102,14 +102,17 @@ def read_suite(source: Path | None = None, frame: str = "") -> Suite:
     source = SHIPPED if source is None else source
     folder = list_folder(source)
     problems, lists = Problems(), WordLists(folder)
+    check_study_frame(frame, lists, folder, problems)
+    around = "" if problems else frame  # one that is wrong is told once, and not with every list
     read = read_lists(source, lists, problems)
-    check_lists({one: framed(one.aspect, one.frame, frame) for one in read}, lists, folder, problems)
+    if (count := sum(len(one.lines) for one in read)) > MOST:  # before all their choices are looked at
+        what = f"the lists have {count:,} lines, and a suite has {MOST:,} situations at most"
+        problems.add((source,), what, "name one list, or a folder with fewer")
+        problems.raise_as(StudyError)
+    check_lists({one: framed(one.aspect, one.frame, around) for one in read}, lists, folder, problems)
     situations = tuple(situation for one in read for situation in _situations_of(one, frame))
     if not situations and not problems:
         problems.add((source,), "no list here has a line", "write a line for each situation into a .txt file")
-    if len(situations) > MOST:
-        what = f"the lists have {len(situations):,} lines, and a suite has {MOST:,} situations at most"
-        problems.add((source,), what, "name one list, or a folder with fewer")
     problems.raise_as(StudyError)
     return Suite(situations=situations, source=source, folder=folder)
 

@@ -42,6 +42,11 @@ def read_json(path: Path, shape: Shape, remedy: str) -> Any:
     return value
 
 
+def entries_of(kind: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a JSON object that a dataclass with slots has fields for; later versions may write more."""
+    return {name: value for name, value in row.items() if name in kind.__slots__}
+
+
 def parsed(text: bytes) -> Any:
     """The value of a JSON text.
 

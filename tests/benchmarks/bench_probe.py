@@ -25,9 +25,9 @@ from scipy.stats import rankdata, t
 
 from engine.recipes.recipe import Recipe
 from studies.measuring.opened import Measuring, measuring
+from studies.probe.designs.plan import ProbeOptions, planned_probe
 from studies.probe.measure import probe
 from studies.probe.picture_measures import MEASURES, layout, mean_colour, statistic_measures
-from studies.probe.plan import ProbeOptions, planned_probe
 from studies.probe.rendering import ProbeRenders
 from studies.results.probe import ProbeMethod, ProbeResult, write_probe
 from studies.sample.training.axes import MAIN

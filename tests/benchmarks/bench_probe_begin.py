@@ -26,7 +26,7 @@ from search.history import Point, TrialRecord
 from search.plan import EarlierStudy, InitialRecipe, SearchPlan
 from search.space.space import Space
 from search.suggester import Suggester
-from studies.probe.design import HIGH, DesignedRecipe, ProbeDesign, one_at_a_time, screening
+from studies.probe.designs.design import HIGH, DesignedRecipe, ProbeDesign, one_at_a_time, screening
 from tests.benchmarks.bench_planted import Outcomes, answer_of, line_of, outcome_of, same
 from tests.benchmarks.planted import SEARCHED, SPACE, Planted, World, one_thread
 from tests.benchmarks.planted_runs import OURS, Run, plan_of

@@ -9,7 +9,7 @@ import pytest
 
 from engine.recipes.recipe import Recipe
 from search.plan import SearchPlan
-from studies.probe.design import one_at_a_time, screening
+from studies.probe.designs.design import one_at_a_time, screening
 from studies.results.probe import ONE, SCREEN
 from tests.benchmarks.bench_probe import BruteEffects, area, coverage, rank_correlations, wrong_signs
 from tests.benchmarks.bench_probe_begin import begun_with, probe_points, summary

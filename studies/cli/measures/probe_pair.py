@@ -14,7 +14,7 @@ from studies.terminal import console
 if TYPE_CHECKING:
     from engine.architecture.widths import FamilyName
     from engine.shots.shot import Shot
-    from studies.probe.plan import ProbeOptions
+    from studies.probe.designs.plan import ProbeOptions
 
 SETTINGS = ("negative", "width", "height", "steps", "sampler", "cfg")
 """Options that are settings of a shot."""
@@ -33,7 +33,7 @@ def run_pair(a: Path, b: Path, options: ProbeOptions, given: Mapping[str, Any]) 
     """
     from studies.cli.measures.probe_printed import print_result
     from studies.pictures.sources import file_hashes
-    from studies.probe.cost import cost_text
+    from studies.probe.designs.cost import cost_text
     from studies.probe.measure import probe_renders
     from studies.probe.outputs import write_outputs
     from studies.probe.pair import CheckpointPair, family_of_pair, opened_pair, pair_plan

@@ -134,7 +134,7 @@ def _write_parents(folder: Path, run: Run) -> None:
 def _flat_line(folder: Path, run: Run) -> None:
     """The first look: FLAT mixes over some seeds."""
     line, seeds = ("-x", "mbw alpha=FLAT_25\\nFLAT_50\\nFLAT_75"), ("-y", "Seed", "--seed", "1-3")
-    prompt = ("-p", "a blue cat in the forest")
+    prompt = ("-p", "a blue cat in the forest", "--no-caption")
     if not (folder / "1-flat-line.png").exists():
         run(("plot", "flat.toml", "1-flat-line.png", *line, *seeds, *prompt, *_shot(folder)), folder)
 
@@ -176,7 +176,7 @@ def _final_model(folder: Path, run: Run) -> None:
     if not (folder / "2-stages.png").exists():
         sources = [f"models/{name}.safetensors" for name in models]
         prompts = [word for text in _shown(folder) for word in ("-p", text)]
-        axes = ("-x", "Checkpoint name", "-y", "Prompt", "--seed", "4", "--no-caption")
+        axes = ("-x", "Prompt", "-y", "Checkpoint name", "--seed", "4", "--no-caption")
         run(("plot", *sources, "2-stages.png", *axes, *prompts, *_shot(folder)), folder)
     run(("show", "final.toml", "--top", "3"), folder)
     run(("verify", "models/final.safetensors", "--recipe", "models/final.chain.toml"), folder)
@@ -200,12 +200,12 @@ def _settings(folder: Path, run: Run, *, short: bool) -> None:
 
 
 def _shown(folder: Path) -> list[str]:
-    return (folder / "prompts.txt").read_text(encoding="utf-8").splitlines()[:4]
+    return (folder / "prompts.txt").read_text(encoding="utf-8").splitlines()[1:4]
 
 
 def _shot(folder: Path) -> tuple[str, ...]:
     """The settings of plots: those of the studies, once there is one."""
-    settings: dict[str, Any] = {"width": 128, "height": 128, "steps": 8, "cfg": 5.0}
+    settings: dict[str, Any] = {"width": 128, "height": 128, "steps": 8, "cfg": 5.0, "sampler": "DPM++ 2M Karras"}
     if (folder / "alpha.toml").exists():
         render = tomlkit.parse((folder / "alpha.toml").read_text(encoding="utf-8")).unwrap()["render"]
         settings = {name: render[name] for name in settings}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from studies.probe.design import ProbeDesign, one_at_a_time, screening
+from studies.probe.designs.design import ProbeDesign, one_at_a_time, screening
 from studies.probe.effects import Measured, effects_of, floor_of, seed_noise, standard_errors
 from studies.probe.picture_measures import Numbers
 from studies.results.probe import ONE, SCREEN, KnobEffect

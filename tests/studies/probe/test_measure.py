@@ -15,9 +15,9 @@ from engine.errors import RenderError
 from studies.errors import StudyError
 from studies.measuring.opened import measuring
 from studies.night.workshop import RenderResult, Workshop
-from studies.probe.knobs import KnobChoice
+from studies.probe.designs.knobs import KnobChoice
+from studies.probe.designs.plan import PlannedRecipe, ProbeOptions, planned_probe
 from studies.probe.measure import probe
-from studies.probe.plan import PlannedRecipe, ProbeOptions, planned_probe
 from studies.results.probe import ONE, SCREEN, ProbeResult
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -65,6 +65,16 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_probe(tmp_path) == RESULT
 
 
+FIRST_ENTRIES = ('"knob":', '"label":', '"name":', '"letter":', '"prompt":', '"method":', '"recipe":')
+
+
+def test_what_a_later_version_adds_is_left_aside(tmp_path: Path) -> None:
+    path = write_probe(tmp_path, RESULT)
+    for first in FIRST_ENTRIES:
+        path.write_text(path.read_text(encoding="utf-8").replace(first, f'"later": 1, {first}'), encoding="utf-8")
+    assert read_probe(tmp_path) == RESULT
+
+
 def test_effects_are_found_and_ranked() -> None:
     assert RESULT.effect("IN03", "pixels", ONE) == BLANK
     assert RESULT.effect("IN03", "style", ONE) is None

@@ -91,6 +91,17 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert read_situations(tmp_path, RESULT_OF_BOTH.subject.key) == RESULT_OF_BOTH
 
 
+FIRST_ENTRIES = ('"label":', '"aspect":', '"rival":', '"obeyed":', '"spread":')
+
+
+def test_what_a_later_version_adds_is_left_aside(tmp_path: Path) -> None:
+    write_situations(tmp_path, RESULT_OF_BOTH)
+    path = situations_folder(tmp_path, RESULT_OF_BOTH.key) / RESULT
+    for first in FIRST_ENTRIES:
+        path.write_text(path.read_text(encoding="utf-8").replace(first, f'"later": 1, {first}'), encoding="utf-8")
+    assert read_situations(tmp_path) == RESULT_OF_BOTH
+
+
 def test_the_latest_comes_first(tmp_path: Path) -> None:
     other = replace(RESULT_OF_BOTH, subject=ExaminedRecipe(label="merged.safetensors", key="01" * 32))
     write_situations(tmp_path, other)

@@ -12,7 +12,7 @@ from scorers.features import Features, Values
 from scorers.panel.calibration import Scale
 from scorers.panel.judge import Judge
 from scorers.panel.penalties import statistic_penalties
-from studies.settings.decide import MARGIN_SHARE, Comparison, ValuePictures, confidence_of, margin_of
+from studies.settings.decide import MARGIN_SHARE, Comparison, EarlyLoss, ValuePictures, confidence_of, margin_of
 from tests.scorers.plain_features import features_of
 
 PICTURES = 16
@@ -164,7 +164,7 @@ def test_broken_pictures_are_no_score(judge: Judge) -> None:
 def test_a_value_that_was_given_up_stays_worse_and_is_compared_on_its_pictures(judge: Judge) -> None:
     found = compared(judge, {"a": (1.0, 20), "b": (0.95, 5), "c": (1.0, 25)})
     fewer = [
-        replace(one, features=one.features.take(list(range(8))), given_up=True) if one.label == "b" else one
+        replace(one, features=one.features.take(list(range(8))), loss=EarlyLoss()) if one.label == "b" else one
         for one in found.values
     ]
     found = replace(found, values=fewer)
@@ -174,6 +174,21 @@ def test_a_value_that_was_given_up_stays_worse_and_is_compared_on_its_pictures(j
     assert standing.against_best.pictures == 8
     assert found.standings()["a"].shortfall is not None
     assert answer(found) == "a"
+
+
+def test_a_value_that_was_given_up_is_told_from_what_was_the_best_then(judge: Judge) -> None:
+    """The best one at the end may be another, on whose pictures the difference would look like none."""
+    (lost,) = compared(judge, {"a": (1.0, 20), "b": (0.0, 5)}, count=8).given_up()
+    assert lost.loss is not None
+    assert lost.loss.difference is not None
+    values = compared(judge, {"c": (1.1, 20), "a": (1.0, 20)}).values
+    whole = replace(compared(judge, {"c": (1.1, 20), "a": (1.0, 20)}), values=[*values, lost])
+    standing = whole.standings()["b"]
+    assert whole.best is not None
+    assert whole.best.label == "c"
+    assert standing.against_best == lost.loss.difference
+    assert standing.reason.startswith("given up after 8 pictures: worse than a by ")
+    assert [one.loss for one in whole.given_up() if one.label == "b"] == [lost.loss]  # a later look leaves it alone
 
 
 def test_intervals_allow_for_the_number_of_values_and_looks() -> None:

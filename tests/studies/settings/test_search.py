@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
+from engine.shots.hires import Hires
 from scorers.extraction.statistics import STATISTICS
 from studies.measuring.opened import Measuring, measuring
 from studies.measuring.subject import subject_of
@@ -254,3 +255,20 @@ def test_pictures_of_the_proof_are_not_rendered_again(copied: Path) -> None:
         before = study.drawn
         setup.pictures.features(setup.start, setup.pictures.judged.ends[0])
         assert study.drawn - before < setup.pictures.judged.ends[0]
+
+
+def test_another_upscaler_file_of_the_same_name_makes_other_pictures(copied: Path, tmp_path: Path) -> None:
+    file = tmp_path / "4x-Sharp.pth"
+    file.write_bytes(b"one")
+    with opened(copied, hires=True) as (study, setup):
+        spec = replace(study.spec, rendering=replace(study.spec.rendering, upscalers=tmp_path))
+        setup.pictures.measuring = replace(study, spec=spec)
+        plain = replace(setup.start, hires=Hires(upscaler="Lanczos"))
+        sharp = replace(setup.start, hires=Hires(upscaler="4x-Sharp"))
+        first = setup.pictures.candidate(sharp)
+        assert first.key not in {setup.pictures.candidate(plain).key, setup.subject.candidate.key}
+        assert setup.pictures.candidate(plain) == setup.pictures.candidate(setup.start)
+        file.write_bytes(b"other")
+        assert replace(setup.pictures).candidate(sharp).key != first.key
+        file.unlink()  # told where it is to be used
+        assert replace(setup.pictures).candidate(sharp) == setup.pictures.candidate(plain)

@@ -45,3 +45,12 @@ def test_no_slot_comes_twice_and_none_is_of_a_trial() -> None:
 def test_pictures_with_weights_of_their_own_keep_their_seeds() -> None:
     shots = replace(study((1001,)), trial_weights=(1.0,) * 8, proof_weights=(2.0, *(1.0,) * 11))
     assert judged_shots(shots, 12).reseeded == 0
+
+
+def test_more_pictures_than_the_study_has_come_with_further_seeds() -> None:
+    judged = judged_shots(study((1, 2)), 60)
+    slots = [(shot.prompt, shot.seed) for shot in judged.shots]
+    assert len(set(slots)) == 60
+    assert judged.shots[:32] == judged_shots(study((1, 2)), 32).shots
+    weighted = replace(study((1, 2)), trial_weights=(2.0, *(1.0,) * 7))
+    assert len(judged_shots(weighted, 60).shots) == 24 + 8

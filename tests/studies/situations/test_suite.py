@@ -87,6 +87,14 @@ def test_words_of_any_script_have_keys(tmp_path: Path) -> None:
     assert all(key.isascii() for key in keys)
 
 
+@pytest.mark.parametrize("frame", ["a {photo", "a __nothing__, __situation__", "{a|__situation__}"])
+def test_a_wrong_frame_of_the_study_is_told_once_where_it_stands(lists: Path, frame: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        read_suite(lists, frame)
+    assert {problem.place for problem in caught.value.problems} == {("situations", "frame")}
+    assert len(caught.value.problems) <= 2
+
+
 def test_all_that_is_wrong_with_all_lists_is_told_at_once(lists: Path) -> None:
     (lists / "light.txt").write_text("__moon__ light\n{a|__sun__}\nunclosed {a|b\n")
     (lists / "broken.yaml").write_text("a: [")
@@ -134,11 +142,13 @@ def test_a_line_that_nothing_draws_may_hold_any_sign(lists: Path) -> None:
         ("more.yaml", "this is not a list of situations"),
         ("empty", "no list here has a line"),
         ("long.txt", "1,001 lines"),
+        ("book.txt", "a line of 20,003 letters cannot be a prompt"),
     ],
 )
 def test_what_is_no_suite(lists: Path, name: str, part: str) -> None:
     (lists / "empty").mkdir()
     (lists / "empty" / "none.txt").write_text("# nothing\n")
+    (lists / "book.txt").write_text("a cat\n" + "a dog " * 3334 + "\n")
     (lists / "long.txt").write_text("".join(f"{n}\n" for n in range(MOST + 1)))
     with pytest.raises(StudyError, match=part):
         read_suite(lists / name)

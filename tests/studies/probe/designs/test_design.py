@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from studies.probe.design import HIGH, LOW, ProbeDesign, one_at_a_time, screening
-from studies.probe.hadamard import hadamard, order_for
+from studies.probe.designs.design import HIGH, LOW, ProbeDesign, one_at_a_time, screening
+from studies.probe.designs.hadamard import hadamard, order_for
 from studies.results.probe import SCREEN
 
 KNOBS = tuple(f"K{number}" for number in range(26))

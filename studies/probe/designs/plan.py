@@ -18,8 +18,8 @@ from search.space.space import Space
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.measuring.subject import subject_of
-from studies.probe.design import DesignedRecipe, ProbeDesign, one_at_a_time, screening
-from studies.probe.knobs import KnobChoice, ProbedBase, base_of_recipe, flat_base, moved_values, probed_knobs
+from studies.probe.designs.design import DesignedRecipe, ProbeDesign, one_at_a_time, screening
+from studies.probe.designs.knobs import KnobChoice, ProbedBase, base_of_recipe, flat_base, moved_values, probed_knobs
 from studies.recipes.inputs import InputOptions, read_input
 from studies.results.probe import ONE, ProbedKnob
 from studies.studyfile.spec import StudyShots, StudySpec, seed_in_turn
@@ -193,8 +193,9 @@ def _shot_count(options: ProbeOptions, recipes: int) -> int:
         return math.ceil((options.shots or USUAL_SHOTS) / CHUNK) * CHUNK
     one_set = (recipes + 1) * CHUNK  # the base comes with other seeds too
     if options.pictures < one_set:
-        what = f"{options.pictures} pictures are too few: {recipes} recipes with {CHUNK} shots each take {one_set}"
-        raise StudyError(what, place=("--pictures",), remedy=f"allow {one_set}, or name fewer --blocks")
+        asked = f"--pictures {options.pictures} is too small"
+        what = f"{asked}: {recipes} recipes with {CHUNK} shots each take {one_set}"
+        raise StudyError(what, remedy=f"allow {one_set}, or name fewer --blocks")
     return options.pictures // one_set * CHUNK
 
 

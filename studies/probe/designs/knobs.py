@@ -15,7 +15,7 @@ from search.space.frame import RecipeFrame
 from search.space.knob import DIGITS, SELF, STEP, Knob
 from search.space.space import Space
 from studies.errors import StudyError
-from studies.probe.design import DesignedRecipe
+from studies.probe.designs.design import DesignedRecipe
 from studies.results.probe import ProbedKind, ProbedKnob
 
 ADJUST = "adjust:"

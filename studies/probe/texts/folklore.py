@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from math import hypot
 from statistics import NormalDist, fmean
 
-from studies.probe.claims import CLAIMS, Changes, Claim, ClaimTest, Stronger
-from studies.probe.matrix import number_text
+from studies.probe.drawing.matrix import number_text
+from studies.probe.texts.claims import CLAIMS, Changes, Claim, ClaimTest, Stronger
 from studies.results.folklore import AGREES, DISAGREES, OPEN, Answer, Folklore, FolkloreAnswer
 from studies.results.probe import KnobEffect, ProbeMethod, ProbeResult
 

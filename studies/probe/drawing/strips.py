@@ -14,8 +14,8 @@ from PIL import Image
 
 from engine.files import replaced
 from studies.drawing.sheets import RgbPicture
-from studies.probe.matrix import names_of, number_text
-from studies.probe.paper import FAINT, INK, Paper, height_of, line_height
+from studies.probe.drawing.matrix import names_of, number_text
+from studies.probe.drawing.paper import FAINT, INK, Paper, height_of, line_height
 from studies.results.probe import ONE, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
 
 WIDTH, MARGIN, GAP = 800, 16, 8

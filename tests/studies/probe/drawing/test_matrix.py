@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from studies.drawing.sheets import read_picture
-from studies.probe.matrix import (
+from studies.probe.drawing.matrix import (
     DISTANCE,
     LESS,
     MORE,
@@ -18,10 +18,11 @@ from studies.probe.matrix import (
     WIDE,
     cell_colour,
     matrix_picture,
+    notes_of,
     number_text,
     write_matrices,
 )
-from studies.probe.paper import DOTS, WHITE, Paper, height_of, ink_on, line_height
+from studies.probe.drawing.paper import DOTS, WHITE, Paper, height_of, ink_on, line_height
 from studies.results.probe import ONE, SCREEN, KnobEffect
 from tests.studies.probe.made_up import knobs_of, made_up
 
@@ -123,3 +124,9 @@ def test_paragraphs_take_the_height_that_is_told() -> None:
     words = "many words that do not stand on one line of this width"
     assert paper.paragraph(words, (0, 0), 20, 300) == height_of(words, 20, 300) > line_height(20)
     assert (ink_on(WHITE), ink_on(MORE)) == ("dark", "light")
+
+
+def test_a_screening_says_how_far_multipliers_and_adjust_values_went() -> None:
+    assert any("0.2 of the way" in note for note in notes_of(made_up(), SCREEN))
+    blocks = made_up(knobs=knobs_of(sites=(), fields=()))
+    assert not any("of the way" in note for note in (*notes_of(made_up(), ONE), *notes_of(blocks, SCREEN)))

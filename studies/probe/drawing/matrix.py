@@ -17,8 +17,9 @@ from PIL import Image
 from engine.files import replaced
 from studies.drawing.lettering import Lettering
 from studies.drawing.paragraphs import cut
-from studies.probe.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
-from studies.results.probe import EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
+from studies.probe.designs.plan import REACH
+from studies.probe.drawing.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
+from studies.results.probe import SCREEN, EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
 
 FULL = 2.0
 """Change over the noise of seeds at which a cell has its full colour."""
@@ -110,7 +111,7 @@ class _Matrix:
         self.label = min(form.label, round(longest) + form.letter)
         self.title = f"What each block does to {' and '.join(names_of(result))}"
         self.about = _about(result, method)
-        self.notes = _notes(result)
+        self.notes = notes_of(result, method)
 
     @property
     def panels(self) -> list[tuple[EffectColumn, ...]]:
@@ -243,7 +244,9 @@ def _about(result: ProbeResult, method: ProbeMethod) -> str:
     return f"{how}, from {result.base.label}: {run.recipes} recipes with {run.shots} pictures each"
 
 
-def _notes(result: ProbeResult) -> tuple[str, ...]:
+def notes_of(result: ProbeResult, method: ProbeMethod) -> tuple[str, ...]:
+    """Return what stands under the matrix of a method: how to read it."""
+
     def lines() -> Iterator[str]:
         yield (
             "A number is the change from the low to the high value (of a block, from 0 to 1), over the noise of seeds: "
@@ -255,5 +258,10 @@ def _notes(result: ProbeResult) -> tuple[str, ...]:
             f"Dots: not told from noise, allowing for all comparisons ({100 * result.level:g} % of the others may be "
             "false)."
         )
+        if method == SCREEN and any(knob.kind != "block" for knob in result.knobs):
+            yield (
+                f"Multipliers and Adjust values went {REACH:g} of the way to their ends here, so that pictures stay "
+                "whole; their changes are scaled back."
+            )
 
     return tuple(lines())

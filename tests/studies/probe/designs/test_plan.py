@@ -9,8 +9,8 @@ import pytest
 from engine.recipes.recipe import MergeStep
 from search.space.baselines import flats
 from studies.errors import StudyError
-from studies.probe.knobs import KnobChoice
-from studies.probe.plan import CHUNK, ProbeOptions, chunked, planned_probe, probe_shots
+from studies.probe.designs.knobs import KnobChoice
+from studies.probe.designs.plan import CHUNK, ProbeOptions, chunked, planned_probe, probe_shots
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.sample_study import write_small_study

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.errors import Named, ProblemError
 from studies.amounts import time_text
 from studies.preflight.findings import Finding
-from studies.probe.plan import ProbePlan, planned_probe
+from studies.probe.designs.plan import ProbePlan, planned_probe
 from studies.studyfile.spec import StudySpec
 
 

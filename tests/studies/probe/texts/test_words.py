@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from studies.probe.words import agreement, legend_lines, matrix_lines, sentences
+from studies.probe.texts.words import agreement, legend_lines, matrix_lines, sentences
 from studies.results.probe import (
     ONE,
     SCREEN,

@@ -10,8 +10,8 @@ from search.space.build import build_space
 from search.space.frame import RecipeFrame
 from search.space.space import Space
 from studies.errors import StudyError
-from studies.probe.design import DesignedRecipe, one_at_a_time
-from studies.probe.knobs import KnobChoice, base_of_recipe, flat_base, moved_values, probed_knobs
+from studies.probe.designs.design import DesignedRecipe, one_at_a_time
+from studies.probe.designs.knobs import KnobChoice, base_of_recipe, flat_base, moved_values, probed_knobs
 
 SPACE = build_space(sites=["OUT05:attn1"], adjust=["CONT"], bounds={"self:OUT05:attn1": (0.9, 1.1), "BASE": (0.0, 1.0)})
 BASE = flat_base(SPACE, 0.5)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from studies.probe.hadamard import hadamard, order_for
+from studies.probe.designs.hadamard import hadamard, order_for
 from studies.results.probe import ONE, SCREEN, ProbeMethod
 
 LOW, HIGH = -1.0, 1.0

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from studies.probe.claims import CLAIMS, Changes, Claim, Raises, Stronger
-from studies.probe.folklore import NOT_MOVED, answered, mean_size
+from studies.probe.texts.claims import CLAIMS, Changes, Claim, Raises, Stronger
+from studies.probe.texts.folklore import NOT_MOVED, answered, mean_size
 from studies.results.folklore import AGREES, DISAGREES, OPEN, FolkloreAnswer
 from studies.results.probe import ONE, SCREEN
 from tests.studies.probe.made_up import UNITS, knobs_of, made_up

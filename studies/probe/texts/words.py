@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from studies.probe.plan import REACH
+from studies.probe.designs.plan import REACH
 from studies.results.folklore import OPEN, Folklore
 from studies.results.probe import ONE, EffectColumn, KnobEffect, ProbeMethod, ProbeResult
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from studies.drawing.sheets import RgbPicture, read_picture
-from studies.probe.strips import (
+from studies.probe.drawing.strips import (
     CELL,
     GAP,
     MARGIN,

@@ -1,0 +1,1 @@
+"""A probe in pictures: the matrix of knobs and effects, strips of every knob."""
