@@ -62,7 +62,7 @@ class Meter:
     def _line(self, note: str) -> str:
         seconds = time.monotonic() - self.started
         left = seconds / self.done * max(0.0, self.total - self.done) if self.done else 0.0
-        counts = f"{self.label}: {self.done:g}/{self.total:g}, {seconds:.0f} s, about {left:.0f} s left"
+        counts = f"{self.label}: {self.done:.0f}/{self.total:.0f}, {seconds:.0f} s, about {left:.0f} s left"
         return f"{counts}; {note}" if note else counts
 
 

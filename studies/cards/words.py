@@ -51,8 +51,8 @@ def _rivals(leads: Iterable[Comparison]) -> list[str]:
 
 
 def rival(label: str) -> str:
-    """Return what a recipe is compared with: `A`, or `FLAT_25 (the best even mix)`."""
-    return f"{label} (the best even mix)" if label.startswith("FLAT_") else label
+    """Return what a recipe is compared with: `A`, or `FLAT_25 (the best mix by one ratio)`."""
+    return f"{label} (the best mix by one ratio)" if label.startswith("FLAT_") else label
 
 
 def _listed(words: Sequence[str], last: str = "and") -> str:

@@ -26,9 +26,12 @@ def test_a_lead_is_one_only_beyond_its_interval(mean: float, low: float, high: f
 def test_the_headline_says_proved_only_where_every_lead_is_one() -> None:
     won = CardProof(leads=(lead("A", 1.5, 0.5, 2.5), lead("FLAT_25", 1.0, 0.2, 1.8)), level="95 %")
     text = words.headline(replace(full_card(), proof=won))
-    assert text == "Proved on 24 held-out pictures: closer to the wanted look than A and FLAT_25 (the best even mix)"
+    assert (
+        text
+        == "Proved on 24 held-out pictures: closer to the wanted look than A and FLAT_25 (the best mix by one ratio)"
+    )
     assert words.headline(full_card()).startswith("Not proved on 24 held-out pictures to be closer to the wanted look")
-    assert "FLAT_25 (the best even mix) or B" in words.headline(full_card())
+    assert "FLAT_25 (the best mix by one ratio) or B" in words.headline(full_card())
 
 
 def test_a_trial_is_a_promise_and_a_recipe_alone_is_not_judged() -> None:
