@@ -28,12 +28,18 @@ class PatientEnd:
         Raises:
             KeyboardInterrupt: it has ended, and Ctrl+C was pressed meanwhile.
         """
+        with self.putting_off():
+            yield
+        self.end_if_asked()
+
+    @contextmanager
+    def putting_off(self) -> Generator[None]:
+        """Let a first Ctrl+C wait for ``end_if_asked``, in the block or after it."""
         self._depth += 1
         try:
             yield
         finally:
             self._depth -= 1
-        self.end_if_asked()
 
     def end_if_asked(self) -> None:
         """End where Ctrl+C was pressed.

@@ -6,7 +6,7 @@ while no other worker can. Where the history has changed meanwhile, it is worked
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from optuna.distributions import BaseDistribution
@@ -39,6 +39,8 @@ class Claims:
     """Optuna's distributions of the study's knobs."""
     stages: Container[str]
     """Stages that have trials; what was cut short in others is left."""
+    before: Callable[[], None] = lambda: None
+    """Called before a trial is begun; may end the night."""
 
     def take(self) -> Claim | None:
         """Claim the next trial; None where there is nothing to try, unless a trial in work is cut short."""
@@ -68,4 +70,5 @@ class Claims:
     def _begun(self, proposal: Proposal | None) -> Claim | None:
         if proposal is None:
             return None
+        self.before()
         return Claim(proposal=proposal, trial=self.store.begin(proposal, self.bounds, self.worker.name))

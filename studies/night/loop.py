@@ -112,24 +112,33 @@ class TrialLoop:
         """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
         planned = [stage for stage in STAGES if self.suggester.trials(stage)]
         bounds = distributions(self.spec.search.space)
-        claims = Claims(store=self.store, worker=self.worker, suggester=self.suggester, bounds=bounds, stages=planned)
+        patient = self.keeper.patient
+        claims = Claims(
+            store=self.store,
+            worker=self.worker,
+            suggester=self.suggester,
+            bounds=bounds,
+            stages=planned,
+            before=patient.end_if_asked,
+        )
         taken, clock = 0, self.schedule.clock
         while self.keeper.may_go_on() and (claims := self._shortened(claims, bar)) is not None:
             started = clock.now()
             if self.store.owed(planned):  # it may have ended its worker: nothing else is in flight beside it
                 self.writer.settle()
-            claim = self.keeper.disk.patient(claims.take)
-            if more := self.store.ledger.made(planned) - bar.done:
-                bar.advance(more, note="trials made before, or by other workers")
-            if claim is not None:
-                if not (taken := taken + 1) % PREPARED_EVERY:
-                    self.writer.submit(partial(delete, self.thinning.chosen(self.store)))
-                    self.writer.submit(partial(claims.suggester.prepare, self.store.history()))
-                self._drawn = 0
-                yield claim
-                shots = len(claim.proposal.slots) or self.schedule.every
-                self.schedule.pace.add(TrialTime(shots=shots, drawn=self._drawn, seconds=clock.now() - started))
-                continue
+            with patient.putting_off():  # a trial that is begun is made to its end
+                claim = self.keeper.disk.patient(claims.take)
+                if more := self.store.ledger.made(planned) - bar.done:
+                    bar.advance(more, note="trials made before, or by other workers")
+                if claim is not None:
+                    if not (taken := taken + 1) % PREPARED_EVERY:
+                        self.writer.submit(partial(delete, self.thinning.chosen(self.store)))
+                        self.writer.submit(partial(claims.suggester.prepare, self.store.history()))
+                    self._drawn = 0
+                    yield claim
+                    shots = len(claim.proposal.slots) or self.schedule.every
+                    self.schedule.pace.add(TrialTime(shots=shots, drawn=self._drawn, seconds=clock.now() - started))
+                    continue
             self.writer.settle()
             if self.store.in_work():
                 bar.advance(0, note="waiting for trials of other workers")

@@ -108,7 +108,7 @@ def test_what_was_measured_after_the_search_is_inside(copied: Path, tmp_path: Pa
     summary = (tmp_path / "report.md").read_text()
     assert "- **colour: red** (word no longer obeyed): red is obeyed" in summary
     assert "Steps: 6, Sampler: DDIM" in summary
-    assert re.search(r"\n- style: IN06 \(2\.5\), .*\n- prompt: ", summary)
+    assert re.search(r"\n- style: IN06 \(2\.5\), .*\n- prompt fidelity: ", summary)
     assert "<script" not in summary.replace(r"\<", "")
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r' id="([^"]+)"', text))
 
