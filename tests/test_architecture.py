@@ -264,7 +264,7 @@ OWN_FILES = {
     "studies/pages/languages.py": "files of this package",
     "studies/pages/nights.py": "writes a log",
     "studies/pages/reading/exports.py": "opens a file only if it is no link at that moment, and no device",
-    "studies/review/picks.py": "files of a study, which are checked where they are kept",
+    "studies/review/judging/picks.py": "files of a study, which are checked where they are kept",
     "studies/preflight/card_table.py": "documents of this repository",
     "studies/status/night_log.py": "appends to a log, and waits for no pipe in its place",
     "studies/store": "files of a study, which are checked where they are kept",

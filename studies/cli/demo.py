@@ -18,7 +18,7 @@ from studies.cli.nights.night_report import report_at_the_end
 from studies.cli.nights.trust import allowed
 from studies.progress import bytes_meter
 from studies.review.approval import approve_recipe
-from studies.review.export import ExportedFiles, export_pin, print_export
+from studies.review.exporting.export import ExportedFiles, export_pin, print_export
 from studies.sample.former import refuse_former_world
 from studies.sample.world import NAMES, STUDY, WANTED, write_world
 from studies.store.outcome import read_outcome

@@ -19,7 +19,7 @@ from studies.cli.recipes.recipe_options import (
     input_options,
     with_options,
 )
-from studies.review.export_targets import CARD, EXPORT_FORMS
+from studies.review.exporting.export_targets import CARD, EXPORT_FORMS
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _write_checkpoint(
     spec: StudySpec, pin: Pin, out: Path | None, options: ExportOptions, models: dict[str, str]
 ) -> None:
     from studies.progress import bytes_meter
-    from studies.review.export import export_pin, print_export, vae_note
+    from studies.review.exporting.export import export_pin, print_export, vae_note
 
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
@@ -120,7 +120,7 @@ def _write_chain(
     spec: StudySpec, pin: Pin, to: str, out: Path | None, options: ExportOptions, models: dict[str, str]
 ) -> None:
     from studies.progress import bytes_meter
-    from studies.review.export_forms import export_chain, print_written
+    from studies.review.exporting.export_forms import export_chain, print_written
 
     with bytes_meter("writing", console()) as progress:
         done = export_chain(spec, pin, to, out, options=replace(options, progress=progress), models=models)
@@ -137,7 +137,7 @@ def _write_form(
     licences: tuple[str, ...],
 ) -> None:
     from studies.progress import bytes_meter
-    from studies.review.export_forms import export_form, print_written
+    from studies.review.exporting.export_forms import export_form, print_written
 
     with bytes_meter("writing", console()) as progress:
         done = export_form(
@@ -210,7 +210,7 @@ def export_recipe(
     from engine.files import file_kind
     from studies.progress import bytes_meter
     from studies.recipes.inputs import read_input
-    from studies.review.export_forms import export_content, print_written
+    from studies.review.exporting.export_forms import export_content, print_written
 
     found = with_paths(read_input(source, input_options(**how)), models)
     show_notes(found)

@@ -12,7 +12,7 @@ from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.new_study.former import FormerStage
-    from studies.review.stages import StageCheckpoint
+    from studies.review.exporting.stages import StageCheckpoint
     from studies.studyfile.spec import StudySpec
 
 _KEPT = {
@@ -75,7 +75,7 @@ def _stage(former: FormerStage, out: str | None) -> StageCheckpoint:
     from studies.errors import StudyError
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
-    from studies.review.stages import stage_checkpoint
+    from studies.review.exporting.stages import stage_checkpoint
 
     spec, path = former.spec, user_path(out, StudyError) if out else None
     with bytes_meter("reading the models", console()) as progress:

@@ -18,7 +18,7 @@ MOST_ANSWERS = 20
 
 if TYPE_CHECKING:
     from studies.night.continuing.rescore import RescoreResult
-    from studies.review.picking import Picking
+    from studies.review.judging.picking import Picking
 
 
 @click.command(cls=OurCommand)
@@ -66,7 +66,7 @@ def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
 @plain_errors
 def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool, *, trust: bool) -> None:
     """Pick which of two pictures is closer to the look you want; your picks set the scorers' weights."""
-    from studies.review.picking import opened_picking
+    from studies.review.judging.picking import opened_picking
 
     if apply_:
         _apply(study, trust=trust)
@@ -120,8 +120,8 @@ def _apply(study: Path, *, trust: bool) -> None:
     from engine.files import read_text, write_text
     from studies.errors import StudyError
     from studies.night.continuing.rescore import rescore_study
-    from studies.review.picking import opened_picking
-    from studies.review.weights_text import weights_line, with_weights
+    from studies.review.judging.picking import opened_picking
+    from studies.review.judging.weights_text import weights_line, with_weights
 
     spec = allowed(opened(study), trust=trust)
     with opened_picking(spec) as picking:

@@ -199,7 +199,7 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
     from engine.supermerger.notes import unmet_notes
     from studies.inputs.hashes import hashes_of, user_memory
     from studies.progress import bytes_meter
-    from studies.review.export import export_recipe, print_export
+    from studies.review.exporting.export import export_recipe, print_export
 
     content = read_recipe_file(recipe)
     for note in (*content.notes, *unmet_notes(content.recipe)):

@@ -10,7 +10,7 @@ import click
 
 from studies.cli.command import OurGroup, opened, plain_errors
 from studies.cli.nights.trust import allowed, trust_option
-from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
+from studies.studyfile.tables.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 from studies.terminal import console
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from studies.store.backends import backend_of
 from studies.store.note_keys import COPIED
 from studies.store.storage import StudyStore
 from studies.studyfile.earlier import COPY
-from studies.studyfile.places import database_url
 from studies.studyfile.spec import Storage
+from studies.studyfile.tables.places import database_url
 
 STUDY_FOLDER = "study"
 """The study's own folder, beside its file."""

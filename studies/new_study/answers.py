@@ -18,10 +18,10 @@ from studies.new_study.from_picture import settings_from
 from studies.new_study.prompts import read_prompt_list
 from studies.preflight.findings import is_fatal
 from studies.preflight.references import FEWEST_REFERENCES, reference_findings
-from studies.studyfile import validators
 from studies.studyfile.problems import problems_of
 from studies.studyfile.reference_files import reference_files
 from studies.studyfile.spec import TargetLook
+from studies.studyfile.tables import validators
 
 ANY_SIDE = 4096
 """Stands for the shortest side of renders while their size is not known."""

@@ -14,8 +14,8 @@ from studies.errors import StudyError
 from studies.new_study.from_picture import PictureSettings, settings_from
 from studies.new_study.prompts import USUAL_PROMPTS, PromptList, divided, read_prompt_list
 from studies.new_study.template import study_template, write_template
-from studies.studyfile.schema import DEFAULT_ENCODER
 from studies.studyfile.space import family_of_files
+from studies.studyfile.tables.schema import DEFAULT_ENCODER
 
 USUAL_PICTURE_PROMPTS = len(USUAL_PROMPTS) - 1
 """How many of our prompts go beside that of a picture."""

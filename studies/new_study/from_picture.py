@@ -19,9 +19,9 @@ from engine.shots.infotext_origin import named_embeddings, program_of
 from engine.shots.limits import LATENT_STEP, SEED
 from studies.errors import StudyError
 from studies.studyfile.problems import from_pydantic
-from studies.studyfile.schema import HiresTable, RenderTable, StudyTables
-from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.shots import shot_of
+from studies.studyfile.tables.schema import HiresTable, RenderTable, StudyTables
+from studies.studyfile.tables.schema_options import OptionsTable
 
 RENDER_KEYS = (
     *("width", "height", "steps", "sampler", "schedule", "rng", "eta", "s_noise", "ensd", "cfg", "clip_skip"),

@@ -24,9 +24,9 @@ from studies.errors import StudyError
 from studies.new_study.template import write_template
 from studies.studyfile.crosschecks import path_from
 from studies.studyfile.read import read_study_file
-from studies.studyfile.schema import SCORERS_FOLDER
-from studies.studyfile.space_values import SUGGESTED
 from studies.studyfile.spec import StudySpec
+from studies.studyfile.tables.schema import SCORERS_FOLDER
+from studies.studyfile.tables.space_values import SUGGESTED
 
 _PATHS = ("vae", "embeddings", "wildcards", "upscalers")
 _OF_MODES = ("mode", "calculation", "beta", "gamma", "separate")

@@ -21,7 +21,7 @@ from studies.errors import StudyError
 from studies.new_study.from_picture import PictureSettings
 from studies.new_study.prompts import USUAL_PROMPTS, StudyPrompts, divided
 from studies.new_study.template_text import TEXT
-from studies.studyfile.schema import (
+from studies.studyfile.tables.schema import (
     DEFAULT_ENCODER,
     DEFAULT_WEIGHTS,
     SAME,
@@ -30,8 +30,8 @@ from studies.studyfile.schema import (
     ScorersTable,
     SearchTable,
 )
-from studies.studyfile.schema_measures import SituationsTable
-from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
+from studies.studyfile.tables.schema_measures import SituationsTable
+from studies.studyfile.tables.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
 
 NEGATIVE = "lowres, bad anatomy, worst quality"
 """The negative prompt of a new study where no picture gives one."""

@@ -21,10 +21,10 @@ from studies.limits.size import size_of
 from studies.limits.thinning import thinned_words
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
-from studies.review.chains import chain_lines, chain_of_pin
+from studies.review.exporting.chains import chain_lines, chain_of_pin
+from studies.review.judging.rejections import read_rejections
 from studies.review.measured import measured_lines
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
-from studies.review.rejections import read_rejections
 from studies.review.spent import came_to_pictures, pictures_spent
 from studies.store.outcome import MIDDLE, REPORTED, Comparison, Outcome, read_outcome
 from studies.store.pins import Pin, read_pins

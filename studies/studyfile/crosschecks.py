@@ -13,7 +13,9 @@ from engine.shots.hires import UPSCALERS, Hires
 from scorers.catalogue import lookup as catalogue
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
-from studies.studyfile.schema import (
+from studies.studyfile.shots import proof_texts, shot_of
+from studies.studyfile.spec import SEED_DISTANCE, TURNS, seed_in_turn
+from studies.studyfile.tables.schema import (
     ModelsTable,
     PromptTable,
     ProofTable,
@@ -22,9 +24,7 @@ from studies.studyfile.schema import (
     StudyTable,
     TargetTable,
 )
-from studies.studyfile.schema_merge import SpaceTable
-from studies.studyfile.shots import proof_texts, shot_of
-from studies.studyfile.spec import SEED_DISTANCE, TURNS, seed_in_turn
+from studies.studyfile.tables.schema_merge import SpaceTable
 
 LONGEST_NAME = 255
 """The most bytes of a name that usual file systems take."""

@@ -19,8 +19,8 @@ from engine.recipes.sites import idle_sites
 from search.space.build import suggested_sites
 from search.space.frame import SEPARATE, RecipeFrame
 from studies.studyfile.problems import problems_of
-from studies.studyfile.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
-from studies.studyfile.space_values import SUGGESTED, blocks_of_range
+from studies.studyfile.tables.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
+from studies.studyfile.tables.space_values import SUGGESTED, blocks_of_range
 
 NAMES: Mapping[FamilyName, str] = {"sd1": "SD1", "sd2": "SD2", "sdxl": "SDXL"}
 

@@ -27,10 +27,8 @@ from studies.studyfile.crosschecks import (
     upscaler_problems,
 )
 from studies.studyfile.earlier import earlier_place
-from studies.studyfile.places import S3
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
-from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
 from studies.studyfile.spec import (
@@ -43,6 +41,15 @@ from studies.studyfile.spec import (
     StudyShots,
     StudySpec,
     TargetLook,
+)
+from studies.studyfile.tables.places import S3
+from studies.studyfile.tables.schema import (
+    EncoderTable,
+    ScorersTable,
+    SearchTable,
+    StudyTable,
+    StudyTables,
+    TargetTable,
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import value_text
 from engine.files import write_text
-from studies.studyfile.schema import StudyTables
+from studies.studyfile.tables.schema import StudyTables
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- Made by `python -m studies.studyfile.reference --write`; change the schema, not these tables. -->\n"

@@ -11,8 +11,8 @@ from engine.shots.hires import Hires
 from engine.shots.options import USUAL, PictureOptions
 from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, StudyTables
 from studies.studyfile.spec import StudyShots
+from studies.studyfile.tables.schema import HiresTable, PromptTable, ProofTable, RenderTable, StudyTables
 from studies.studyfile.wildcards import ShotPlaces, with_choices
 
 PlacedShots = list[tuple[Shot, ShotPlaces]]

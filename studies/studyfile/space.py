@@ -18,8 +18,8 @@ from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob
 from search.space.space import Space
 from studies.studyfile.merge_checks import MergeSettings, space_problems
-from studies.studyfile.schema_merge import BlocksTable, RatiosTable, SelfTable
-from studies.studyfile.space_values import blocks_of_range
+from studies.studyfile.tables.schema_merge import BlocksTable, RatiosTable, SelfTable
+from studies.studyfile.tables.space_values import blocks_of_range
 
 REMEDY = "change the [space] tables"
 """The way out of what the search says of a space without naming one."""

@@ -26,14 +26,14 @@ from studies.measuring.subject import study_subject
 from studies.results.settings import SettingsResult
 from studies.settings.axes import asked_values
 from studies.settings.card import write_settings_card
-from studies.settings.joint import JointSearch
+from studies.settings.joint.joint_search import JointSearch
 from studies.settings.search import SettingsSearch
 from studies.settings.setup import set_up
 from studies.settings.shots import judged_shots
 from studies.studyfile.read import read_study_file
 from tests.benchmarks.planted import one_thread
 from tests.benchmarks.planted_settings import PLANTED, VALUES, WANTED, DrawingSettings, PlantedWorld, ValueAgainstPlant
-from tests.studies.settings.test_joint import silent
+from tests.studies.settings.joint.test_joint import silent
 
 PLANTS = (PLANTED, DrawingSettings(cfg=9.0, sampler="DDIM", steps=20))
 """Settings that are planted: near the models' best, and far beyond the study's."""

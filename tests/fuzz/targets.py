@@ -38,8 +38,8 @@ from studies.pictures.plot_kinds import AXIS_KINDS
 from studies.pictures.settings import read_seeds
 from studies.recipes.inputs import InputOptions, read_input
 from studies.recipes.plots import parse_axis
-from studies.review.picks import Pick, read_picks
-from studies.review.rejections import Rejection, read_rejections
+from studies.review.judging.picks import Pick, read_picks
+from studies.review.judging.rejections import Rejection, read_rejections
 from studies.review.verification import verify_export
 from studies.store.journal.journal import refuse_damage, repair
 from studies.store.outcome import read_outcome

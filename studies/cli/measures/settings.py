@@ -104,7 +104,7 @@ def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most:
 
 def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, joint: bool) -> None:
     from studies.amounts import time_text
-    from studies.settings.joint import TRIALS, most_pictures
+    from studies.settings.joint.joint_search import TRIALS, most_pictures
     from studies.settings.plan import picture_seconds_of, tried_texts
 
     click.echo(f"settings of {subject.label}:")
@@ -121,7 +121,7 @@ def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, join
 
 
 def _searched(setup: SettingsSetup, out: Console, *, joint: bool) -> SettingsResult:
-    from studies.settings.joint import JointSearch
+    from studies.settings.joint.joint_search import JointSearch
     from studies.settings.search import SettingsSearch
 
     @contextmanager

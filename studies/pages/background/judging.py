@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from studies.pages.background.sitting import Sitting
-from studies.review.picks import Answer, BrokenSide, Pick, read_picks, take_back
+from studies.review.judging.picks import Answer, BrokenSide, Pick, read_picks, take_back
 
 if TYPE_CHECKING:
     from scorers.panel.preference import Agreement
     from studies.drawing.sheets import RgbPicture
-    from studies.review.picking import Picking
+    from studies.review.judging.picking import Picking
     from studies.studyfile.spec import StudySpec
 
 KEPT_PAIRS = 3
@@ -142,7 +142,7 @@ class Judging:
         Raises:
             StudyError: the note or the name is no text, or cannot be kept.
         """
-        from studies.review.picking import keep_answer
+        from studies.review.judging.picking import keep_answer
 
         with self._lock:
             if self._shown is None or token != self._shown.token:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from studies.review.export_forms import FormRefusal, refusals_of_forms
+from studies.review.exporting.export_forms import FormRefusal, refusals_of_forms
 from studies.store.pins import Pin
 from studies.studyfile.spec import StudySpec
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.errors import ProblemError
 
 if TYPE_CHECKING:
-    from studies.review.picking import Picking
+    from studies.review.judging.picking import Picking
     from studies.studyfile.spec import StudySpec
 
 IDLE_S = 600.0
@@ -61,7 +61,7 @@ class Sitting:
 
     def _run(self) -> None:
         from studies.inputs.trust import trusted_study  # both bring torch, which takes half a gigabyte
-        from studies.review.picking import opened_picking
+        from studies.review.judging.picking import opened_picking
 
         self.problems = ("the kept pictures could not be opened; the terminal says more",)
         try:

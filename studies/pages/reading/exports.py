@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from studies.inputs.hashes import remembered_hash
-from studies.review.export import export_file, exports_folder
+from studies.review.exporting.export import export_file, exports_folder
 from studies.store.pins import Pin
 from studies.studyfile.spec import Storage
 

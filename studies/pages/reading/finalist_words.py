@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from studies.pages.reading.snapshot import Snapshot
 from studies.recipes.recipe_words import RecipeWords, recipe_words
-from studies.review.rejections import Rejection
+from studies.review.judging.rejections import Rejection
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.pins import Pin
 from studies.store.renders import kept_folder, shots_key

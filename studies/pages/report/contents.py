@@ -21,8 +21,8 @@ from studies.pages.report.facts import PickAgreement, TimeSplit, pick_agreement,
 from studies.pages.report.measured import ReportMeasured, measured_results
 from studies.pages.views.night import strip
 from studies.recipes.recipe_words import RecipeWords, recipe_words
-from studies.review.picks import Pick, read_picks
-from studies.review.rejections import read_rejections
+from studies.review.judging.picks import Pick, read_picks
+from studies.review.judging.rejections import read_rejections
 from studies.review.spent import PicturesSpent, pictures_spent
 from studies.store.outcome import Standing
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from studies.pages.reading.snapshot import Snapshot
-from studies.review.picks import Pick
+from studies.review.judging.picks import Pick
 from studies.store.renders import shots_key
 
 PARTS = ("build", "render", "look")

@@ -15,9 +15,9 @@ from studies.pages.background.refusals import Refusals
 from studies.pages.context import Visit
 from studies.pages.reading.exports import exported_files, exported_picture, exported_text, is_text_name
 from studies.recipes.recipe_words import RecipeWords, recipe_words
-from studies.review.export import exports_folder
-from studies.review.export_forms import FormRefusal, export_for_pages, form_file
-from studies.review.export_targets import CARD, CHECKPOINT, EXPORT_FORMS, ExportForm
+from studies.review.exporting.export import exports_folder
+from studies.review.exporting.export_forms import FormRefusal, export_for_pages, form_file
+from studies.review.exporting.export_targets import CARD, CHECKPOINT, EXPORT_FORMS, ExportForm
 from studies.store.pins import Pin, latest_pin
 from studies.studyfile.spec import Storage, StudySpec
 

@@ -15,8 +15,8 @@ from studies.pages.context import Visit
 from studies.pages.reading.finalist_words import sheet_columns, sheet_rows, shown_finalists
 from studies.recipes.recipe_words import recipe_words
 from studies.review.approval import approve_recipe, refuse_swapped
-from studies.review.picks import read_picks
-from studies.review.rejections import REASONS, read_rejections, reject
+from studies.review.judging.picks import read_picks
+from studies.review.judging.rejections import REASONS, read_rejections, reject
 from studies.store.person import user_name
 from studies.studyfile.spec import StudySpec
 

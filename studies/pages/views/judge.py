@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from studies.pages.background.judging import Judging, Tally
 from studies.pages.context import Visit
-from studies.review.picks import Answer, BrokenSide
+from studies.review.judging.picks import Answer, BrokenSide
 from studies.store.person import user_name
 
 ENOUGH = 20

@@ -17,7 +17,7 @@ from engine.files import replaced
 from studies.errors import StudyError
 from studies.store.artifact_files import ArtifactFiles
 from studies.store.database.patience import Allowance, Patience, first_line
-from studies.studyfile.places import S3, bucket_of
+from studies.studyfile.tables.places import S3, bucket_of
 
 INSTALL = "pip install 'sd-recipe-search[s3]'"
 """What installs the library of object storages."""

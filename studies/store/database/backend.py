@@ -31,8 +31,8 @@ from studies.store.database.shared_storage import SharedStorage, database_patien
 from studies.store.journal.journal_backend import WORKER
 from studies.store.journal.workers import BusyError
 from studies.store.locks import this_machine
-from studies.studyfile.places import database_words
 from studies.studyfile.spec import Storage
+from studies.studyfile.tables.places import database_words
 
 log = logging.getLogger(__name__)
 

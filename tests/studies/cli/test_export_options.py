@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from studies.cli.main import main
-from studies.review.export_targets import EXPORT_FORMS
+from studies.review.exporting.export_targets import EXPORT_FORMS
 
 FORMS = "checkpoint, diffusers, script"
 

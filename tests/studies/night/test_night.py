@@ -37,7 +37,7 @@ from studies.night import loop
 from studies.night.night import Night
 from studies.night.recording import record_verdict
 from studies.review.approval import approve_recipe
-from studies.review.export import export_pin
+from studies.review.exporting.export import export_pin
 from studies.store.journal.journal import journal_of
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins

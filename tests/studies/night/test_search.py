@@ -21,8 +21,8 @@ from studies.night.night import Night
 from studies.night.noise import NOISE, suggester_of
 from studies.night.trial import tried
 from studies.night.workshop import Workshop
-from studies.review import pairs
-from studies.review.picking import opened_picking
+from studies.review.judging import pairs
+from studies.review.judging.picking import opened_picking
 from studies.store.outcome import read_outcome
 from studies.store.renders import shots_key
 from studies.store.storage import StudyStore

@@ -27,10 +27,10 @@ from studies.errors import StudyError
 from studies.night.night import Night
 from studies.preflight.checks import preflight
 from studies.review.approval import approve_recipe
-from studies.review.export import export_pin
-from studies.review.pairs import pair_of
-from studies.review.picking import opened_picking
-from studies.review.picks import read_picks
+from studies.review.exporting.export import export_pin
+from studies.review.judging.pairs import pair_of
+from studies.review.judging.picking import opened_picking
+from studies.review.judging.picks import read_picks
 from studies.review.show import overview
 from studies.sample.world import write_world
 from studies.store.outcome import Outcome, read_outcome

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from studies.pages.library import Library
 from studies.pages.server import PageServer
-from studies.review.picks import read_picks
+from studies.review.judging.picks import read_picks
 from tests.studies.pages.made_results import write_results
 from tests.studies.sample_study import write_small_study
 

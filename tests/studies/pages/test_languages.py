@@ -13,7 +13,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from studies.pages.languages import CATALOGUES, LANGUAGES, language_for
-from studies.review.export_targets import EXPORT_FORMS
+from studies.review.exporting.export_targets import EXPORT_FORMS
 
 PAGES = CATALOGUES.parent
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract")]

@@ -25,7 +25,7 @@ from studies.settings.setup import SettingsSetup, set_up
 from studies.settings.shots import judged_shots
 from studies.studyfile.read import read_study_file
 from tests.studies.cards.made_settings import FINAL, SAMPLERS, settings_result
-from tests.studies.settings.test_joint import silent
+from tests.studies.settings.joint.test_joint import silent
 
 SHOT = Shot(prompt="a cat, (soft:1.2)", negative="blurry", seed=7, width=512, height=768, steps=20, cfg=6.0)
 

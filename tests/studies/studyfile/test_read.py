@@ -13,8 +13,8 @@ from engine.shots.options import USUAL, PictureOptions
 from scorers.catalogue.sources import EncoderFiles
 from studies.errors import StudyError
 from studies.studyfile.read import read_study_file
-from studies.studyfile.space_values import blocks_of_range
 from studies.studyfile.spec import StudySpec
+from studies.studyfile.tables.space_values import blocks_of_range
 from tests.studies.study_text import STUDY, write_study
 
 

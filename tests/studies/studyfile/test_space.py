@@ -15,8 +15,8 @@ from search.space.build import suggested_sites
 from search.space.frame import RecipeFrame
 from studies.errors import StudyError
 from studies.studyfile.read import read_study_file
-from studies.studyfile.schema_merge import RATIO_LIMITS
 from studies.studyfile.spec import StudySpec
+from studies.studyfile.tables.schema_merge import RATIO_LIMITS
 from tests.studies.study_text import STUDY, write_study
 
 C = '\nC = "c.safetensors"'

@@ -15,8 +15,8 @@ from markupsafe import escape
 from studies.pages.background import refusals
 from studies.pages.reading.exports import exported_files, exported_picture, exported_text
 from studies.review.approval import approve_recipe
-from studies.review.export_forms import FormRefusal, refusals_of_forms
-from studies.review.export_targets import EXPORT_FORMS
+from studies.review.exporting.export_forms import FormRefusal, refusals_of_forms
+from studies.review.exporting.export_targets import EXPORT_FORMS
 from studies.store.pins import Pin, read_pins
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import Storage, StudySpec

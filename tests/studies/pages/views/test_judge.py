@@ -22,9 +22,9 @@ from studies.pages.background.sitting import Sitting
 from studies.pages.guard import Guard
 from studies.pages.library import Library
 from studies.pages.site import site
-from studies.review.pairs import pair_of
-from studies.review.picking import opened_picking
-from studies.review.picks import FILE, Pick, read_picks
+from studies.review.judging.pairs import pair_of
+from studies.review.judging.picking import opened_picking
+from studies.review.judging.picks import FILE, Pick, read_picks
 from studies.store.access import Access
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from studies.studyfile.validators import FilePath, FilledText, StudyFileTable
+from studies.studyfile.tables.validators import FilePath, FilledText, StudyFileTable
 
 
 class SituationsTable(StudyFileTable):

@@ -22,10 +22,10 @@ from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
 from studies.night.continuing.fingerprint import INPUTS, inputs_of, kept_device, refuse_changes
 from studies.night.workshop import Workshop
-from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
-from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
-from studies.review.rejections import rejected_keys
-from studies.review.weights_text import weights_line
+from studies.review.judging.pairs import Gallery, Pair, most_informative, pair_of, sided
+from studies.review.judging.picks import Answer, BrokenSide, Pick, add_pick, read_picks
+from studies.review.judging.rejections import rejected_keys
+from studies.review.judging.weights_text import weights_line
 from studies.store.opening import not_run, store_for_reading
 from studies.store.outcome import read_outcome
 from studies.store.person import user_name

@@ -9,8 +9,8 @@ import pytest
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.review.picking import FIRST_ASKED, opened_picking
-from studies.review.rejections import FILE, read_rejections, reject, rejected_keys
+from studies.review.judging.picking import FIRST_ASKED, opened_picking
+from studies.review.judging.rejections import FILE, read_rejections, reject, rejected_keys
 from studies.store.outcome import read_outcome
 from studies.studyfile.read import read_study_file
 

@@ -16,9 +16,9 @@ from engine.recipes.recipe import Recipe
 from studies.cli.main import main
 from studies.drawing.sheets import cell, grid, read_picture
 from studies.errors import StudyError
-from studies.review.pairs import Pair, pair_of, sided
-from studies.review.picking import Picking, opened_picking
-from studies.review.picks import FILE, Pick, add_pick, read_picks, take_back
+from studies.review.judging.pairs import Pair, pair_of, sided
+from studies.review.judging.picking import Picking, opened_picking
+from studies.review.judging.picks import FILE, Pick, add_pick, read_picks, take_back
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 

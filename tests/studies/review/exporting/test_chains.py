@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from engine.recipes.blocks import Site
 from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from studies.review.chains import chain_lines, chain_of_pin
+from studies.review.exporting.chains import chain_lines, chain_of_pin
 from studies.review.show import chain_of_pin_lines
 from studies.store.pins import read_pins
 from studies.studyfile.read import read_study_file

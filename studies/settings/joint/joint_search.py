@@ -17,8 +17,8 @@ from search.samplers.tradeoffs import Places, in_effect, suggest_places
 from studies.results.settings import PictureSettings, SettingsDifference, SettingsResult, SettingsStep, TriedValue
 from studies.results.settings_file import write_settings
 from studies.settings.decide import Comparison, ValuePictures, confidence_of
-from studies.settings.joint_space import UNCHANGED, JointSpace
-from studies.settings.joint_trials import JointTrial, JointTrials, told
+from studies.settings.joint.joint_space import UNCHANGED, JointSpace
+from studies.settings.joint.joint_trials import JointTrial, JointTrials, told
 from studies.settings.pictures import SettingsPictures, UnrenderedError
 from studies.settings.search import Progress
 from studies.settings.setup import SettingsSetup

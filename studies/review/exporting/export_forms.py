@@ -13,9 +13,15 @@ from engine.exports.registry import TARGETS, export, nearest, refusals_of
 from engine.files import file_kind
 from engine.recipes.recipe import Recipe
 from studies.inputs.models import model_hashes
-from studies.review.chains import chain_of_pin, content_of_chain, first_parents, refuse_missing, refuse_no_chain
-from studies.review.export import approval_of, export_file, export_pin, refuse_others, vae_note
-from studies.review.export_targets import CARD, CHECKPOINT, EXPORT_FORMS
+from studies.review.exporting.chains import (
+    chain_of_pin,
+    content_of_chain,
+    first_parents,
+    refuse_missing,
+    refuse_no_chain,
+)
+from studies.review.exporting.export import approval_of, export_file, export_pin, refuse_others, vae_note
+from studies.review.exporting.export_targets import CARD, CHECKPOINT, EXPORT_FORMS
 from studies.store.journal.journal import refuse_other_study
 from studies.store.pins import Pin
 

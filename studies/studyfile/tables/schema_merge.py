@@ -12,9 +12,9 @@ from engine.recipes.blocks import ADJUST_FIELDS
 from engine.recipes.dialects import DIALECTS
 from search.space.build import RATIO_BOUNDS, SELF_BOUNDS
 from search.space.knob import STEP
-from studies.studyfile import space_values
-from studies.studyfile import validators as checks
-from studies.studyfile.validators import FilePath, FilledText, FiniteNumber, StudyFileTable, UpperBound
+from studies.studyfile.tables import space_values
+from studies.studyfile.tables import validators as checks
+from studies.studyfile.tables.validators import FilePath, FilledText, FiniteNumber, StudyFileTable, UpperBound
 
 RATIO_LIMITS = (-2.0, 3.0)
 """The smallest and the largest ratio: the widest limits that SuperMerger's block sliders can be given."""

@@ -22,7 +22,7 @@ from scorers.features import FloatArray
 from scorers.panel.preference import PreferenceFit
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.review.picks import Pick
+from studies.review.judging.picks import Pick
 from studies.store.renders import RenderStore, shots_key
 
 if TYPE_CHECKING:

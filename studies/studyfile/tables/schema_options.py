@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from engine.shots.options import EMPHASES, LIMITS
-from studies.studyfile import validators as checks
-from studies.studyfile.validators import StudyFileTable
+from studies.studyfile.tables import validators as checks
+from studies.studyfile.tables.validators import StudyFileTable
 
 
 def _number(name: str, example: float) -> Any:

@@ -15,7 +15,7 @@ from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.inputs.hashes import remember_hash
 from studies.inputs.models import model_hashes, vae_hashes
-from studies.review.chains import chain_file, chain_text, first_parents, recipe_chain
+from studies.review.exporting.chains import chain_file, chain_text, first_parents, recipe_chain
 from studies.sample.former import changed_note
 from studies.store.pins import Pin
 from studies.studyfile.spec import Merge, Rendering, Storage

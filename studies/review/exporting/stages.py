@@ -13,8 +13,8 @@ from engine.merging.chain import chain_of_origin, unsayable
 from engine.merging.metadata import Origin, origin_of
 from engine.recipes.chains import RecipeChain, stage_name
 from engine.recipes.recipe import Recipe
-from studies.review.chains import chain_file, chain_text, first_parents
-from studies.review.export import export_file, export_pin, refuse_others
+from studies.review.exporting.chains import chain_file, chain_text, first_parents
+from studies.review.exporting.export import export_file, export_pin, refuse_others
 from studies.store.pins import Pin
 from studies.studyfile.spec import StudySpec
 

@@ -19,12 +19,12 @@ from scorers.scoring.watch import TIME_LIMIT_S
 from search.plan import SAMPLERS as PROPOSERS
 from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
-from studies.studyfile import validators as checks
-from studies.studyfile.places import artifacts_place, database_url
-from studies.studyfile.schema_measures import SettingsTable, SituationsTable
-from studies.studyfile.schema_merge import MergeTable, SpaceTable
-from studies.studyfile.schema_options import OptionsTable
-from studies.studyfile.validators import (
+from studies.studyfile.tables import validators as checks
+from studies.studyfile.tables.places import artifacts_place, database_url
+from studies.studyfile.tables.schema_measures import SettingsTable, SituationsTable
+from studies.studyfile.tables.schema_merge import MergeTable, SpaceTable
+from studies.studyfile.tables.schema_options import OptionsTable
+from studies.studyfile.tables.validators import (
     FileOwner,
     FilePath,
     FilledText,

@@ -1,8 +1,8 @@
 """Finalists that a person rejected, with the reason: one JSON line each, kept beside the picks and never changed.
 
 A rejection is a fact about one finalist, not a choice between two pictures, so no pick is made of it. It has one
-effect: pairs with that finalist are asked before others (see ``studies.review.picking``), so that the person's own
-answers say how far the scorers are wrong about it.
+effect: pairs with that finalist are asked before others (see ``studies.review.judging.picking``), so that the person's
+own answers say how far the scorers are wrong about it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engine.files import is_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.review.picks import append_line, lines_of
+from studies.review.judging.picks import append_line, lines_of
 from studies.store.person import user_name
 from studies.store.shapes import Shape, misfit, parsed
 

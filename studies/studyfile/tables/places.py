@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from engine.errors import Problem
 from studies.studyfile.passwords import without_password
 from studies.studyfile.problems import own_error, own_errors
-from studies.studyfile.validators import path
+from studies.studyfile.tables.validators import path
 
 S3 = "s3://"
 """What the address of artifacts in an object storage begins with."""

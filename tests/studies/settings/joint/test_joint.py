@@ -16,9 +16,9 @@ from studies.measuring.subject import subject_of
 from studies.results.settings import ALIKE_COST, SettingsDifference, SettingsResult
 from studies.results.settings_file import read_settings
 from studies.settings.axes import asked_values
-from studies.settings.joint import JointSearch, front_of, most_pictures
-from studies.settings.joint_space import UNCHANGED
-from studies.settings.joint_trials import JOURNAL, JointTrial, told
+from studies.settings.joint.joint_search import JointSearch, front_of, most_pictures
+from studies.settings.joint.joint_space import UNCHANGED
+from studies.settings.joint.joint_trials import JOURNAL, JointTrial, told
 from studies.settings.setup import set_up
 from studies.settings.shots import judged_shots
 from studies.settings.steps import Report
@@ -99,7 +99,7 @@ def check_result(result: SettingsResult, kept: SettingsResult) -> None:
 def test_other_values_are_another_search_in_the_same_journal(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     searched(copied, trials=3)
     alone = ("CFG Scale = 1, 3, 4", "Sampler = DPM++ 2M", "Steps = 2", "Clip skip = 1")
-    monkeypatch.setattr("tests.studies.settings.test_joint.TRY", alone)
+    monkeypatch.setattr("tests.studies.settings.joint.test_joint.TRY", alone)
     result, watched = searched(copied, trials=9)
     assert len(watched.trials) == 4, "every combination, and then it ends"
     assert [value.label for value in result.joint if value.is_start] == [UNCHANGED]

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from studies.review.weights_text import weights_line, with_weights
+from studies.review.judging.weights_text import weights_line, with_weights
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What a person says of pictures: picks between pairs, rejections, the weights that follow."""

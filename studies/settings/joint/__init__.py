@@ -1,0 +1,1 @@
+"""All settings searched at once, by Optuna, for the score and the work of a picture."""
