@@ -48,9 +48,10 @@ class NightCounts:
             every: how many shots the study has.
             over: stages that get no more trials.
         """
-        history = store.history()
+        ledger = store.ledger  # read once: a trial that ends between two readings would be in neither
+        history = ledger.history()
         now, planned = _by_stage(history), suggester.planned(history)
-        drawn = sum(pictures_of(trial, every)[1] for trial in store.trials()[first:])
+        drawn = sum(pictures_of(trial, every)[1] for trial in ledger.ended()[first:])
         return cls(
             whole={stage: now[stage] if stage in over else planned[stage] for stage in STAGES},
             before=_by_stage(history[:shared]),
@@ -58,7 +59,7 @@ class NightCounts:
             shots={stage: len(suggester.rotation.slots(stage)) or every for stage in STAGES},
             free=max(len(suggester.calibration()) - now["flat"], 0),
             trials=len(history) - first,
-            drawn=drawn + sum(len(slots_of(trial)) or every for trial in store.in_work()),
+            drawn=drawn + sum(len(slots_of(trial)) or every for trial in ledger.in_work()),
         )
 
     @property

@@ -73,7 +73,8 @@ class ShownTrial:
 
 def shown_trials(store: StudyStore) -> tuple[ShownTrial, ...]:
     """Return every trial of a study that was not cut short, in order."""
-    return tuple(_shown(store, trial) for trial in (*store.trials(), *store.in_work()))
+    ledger = store.ledger  # read once: a trial that ends between two readings would be in neither
+    return tuple(_shown(store, trial) for trial in (*ledger.ended(), *ledger.in_work()))
 
 
 def _shown(store: StudyStore, trial: FrozenTrial) -> ShownTrial:
