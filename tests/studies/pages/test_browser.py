@@ -201,6 +201,13 @@ def test_the_first_column_of_the_matrix_stays_while_the_rest_scrolls(
     assert before["x"] >= 0
 
 
+def test_no_row_of_the_matrix_is_hidden_in_a_low_window(measured: None, browser: Browser, server: PageServer) -> None:
+    page = Visitor(browser, server, "phone").go("/s/small/probe")
+    page.set_viewport_size({"width": 390, "height": 200})
+    hidden = "all => all.filter(one => one.scrollHeight > one.clientHeight + 1).length"
+    assert page.locator(".matrix-scroll").evaluate_all(hidden) == 0
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
