@@ -37,7 +37,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
         return None
     from pydantic_core import PydanticCustomError
 
-    from studies.studyfile import validators as checks
+    from studies.studyfile.tables import validators as checks
 
     try:
         return checks.device(name)

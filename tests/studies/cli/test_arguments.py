@@ -131,3 +131,11 @@ def test_a_study_file_is_not_written_under_a_home_that_there_is_not(
     done = CliRunner().invoke(main, words)
     assert "~nosuchuser/x.toml: there is no such home folder" in done.output
     assert [*tmp_path.iterdir()] == []
+
+
+def test_the_device_of_a_night_is_checked_before_anything_is_read(copied: Path) -> None:
+    refused = called("run", copied, "--device", "gpu")
+    assert refused.exit_code == 2, refused.output
+    assert "Invalid value for '--device': unknown device" in refused.output
+    taken = called("run", copied, "--device", "cpu")
+    assert taken.exit_code == 0, taken.output
