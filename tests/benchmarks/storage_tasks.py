@@ -1,7 +1,7 @@
 """Studies in three kinds of storage, and what other processes do to them while `bench_storage.py` looks.
 
 `sqlite` is SQLite in WAL mode with Optuna's heartbeat, `journal` Optuna's journal file with Optuna's lock, `ours` the
-journal file with the operating system's locks (`studies/journal.py`, `studies/workers.py`).
+journal file with the operating system's locks (`studies/store/journal`).
 """
 
 from __future__ import annotations
