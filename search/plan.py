@@ -53,8 +53,8 @@ class EarlierStudy:
 class SearchPlan:
     """At most how many trials each stage gets, and what ends it earlier.
 
-    The defaults were measured on made-up landscapes (`tests/benchmarks/bench_search.py`, figures in `RESULTS.md` beside
-    it).
+    The defaults were measured on made-up landscapes (`tests/benchmarks/search/bench_search.py`, figures in `RESULTS.md`
+    beside it).
 
     Raises:
         SearchError: negative counts, an unknown sampler, a tolerance that is no number.

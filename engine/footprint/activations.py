@@ -1,8 +1,8 @@
 """The working memory of the UNet and of the VAE: what their layers make and drop while they run.
 
 All of it grows with the area of the pictures, and with nothing else: attention is computed without its matrix. So one
-number for each network is enough. ``python -m tests.benchmarks.count_activations`` counts them, on networks of real
-size without memory, and a test compares them with these.
+number for each network is enough. ``python -m tests.benchmarks.engine.count_activations`` counts them, on networks of
+real size without memory, and a test compares them with these.
 """
 
 from __future__ import annotations

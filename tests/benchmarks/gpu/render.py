@@ -19,8 +19,8 @@ from engine.rendering.denoiser import Denoiser
 from engine.rendering.first_pass import first_pass
 from engine.rendering.renderer import Renderer
 from engine.shots.shot import Shot
+from tests.benchmarks.engine.stock_pipeline import stock_render
 from tests.benchmarks.gpu.timing import median_seconds
-from tests.benchmarks.stock_pipeline import stock_render
 
 if TYPE_CHECKING:
     from engine.architecture.widths import FamilyName

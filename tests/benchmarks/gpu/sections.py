@@ -17,10 +17,10 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 from engine.shots.shot import Shot
 from studies.sample.world import write_world
+from tests.benchmarks.engine.real_size import write_real_size
 from tests.benchmarks.gpu.render import render
 from tests.benchmarks.gpu.timing import median_seconds, peak_gb, wait
 from tests.benchmarks.gpu.vae import decoding, parking
-from tests.benchmarks.real_size import write_real_size
 
 GOAL = 0.85
 """The part of a copy's bandwidth that a build should reach."""

@@ -18,7 +18,7 @@ from engine.footprint.activations import (
     encode_bytes,
     unet_bytes,
 )
-from tests.benchmarks.count_activations import unet_elements, vae_elements
+from tests.benchmarks.engine.count_activations import unet_elements, vae_elements
 
 HALF = torch.float16
 

@@ -15,7 +15,7 @@ from engine.footprint.plan import MemoryPlan
 from engine.live.allocation import Memory
 from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
-from tests.benchmarks.count_activations import peak_bytes
+from tests.benchmarks.engine.count_activations import peak_bytes
 from tests.engine.sparse_files import sparse_checkpoint
 
 GB, GIB = 10**9, 2**30

@@ -1,4 +1,4 @@
-"""Whole nights with limits, on a clock that made-up pictures move; 27 more in `tests/benchmarks/bench_until.py`."""
+"""Whole nights with limits, on a clock that made-up pictures move; `bench_until.py` of the benchmarks has 27 more."""
 
 from __future__ import annotations
 
