@@ -67,10 +67,10 @@ def compare_page(visit: Visit) -> Response:
     unknown = [name for name, one in zip(names, (left, right), strict=True) if name and one is None]
     values: dict[str, object] = {"study": study, "names": names, "choices": choices, "unknown": unknown}
     if left is None or right is None:
-        return visit.page("compare_choose.html", 404 if unknown else 200, **values)
+        return visit.page("judging/compare_choose.html", 404 if unknown else 200, **values)
     shots = compared_shots(pictures_of(study, left), pictures_of(study, right))
     return visit.page(
-        "compare.html",
+        "judging/compare.html",
         **values,
         left=left,
         right=right,

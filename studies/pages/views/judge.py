@@ -25,14 +25,14 @@ _HOW = ("zoom", "first", "second", "broken")
 def judge_page(visit: Visit) -> Response:
     """Show the next pair; or that pictures are being opened, or why there is nothing to judge."""
     if not visit.can_write:
-        return visit.page("judge_closed.html", state="read only", problems=())
+        return visit.page("judging/judge_closed.html", state="read only", problems=())
     look = judging_of(visit).look(visit.study.spec)
     if look.pair is None:
-        return visit.page("judge_closed.html", state=look.state, problems=look.problems, tally=look.tally)
+        return visit.page("judging/judge_closed.html", state=look.state, problems=look.problems, tally=look.tally)
     references, answered = len(visit.study.spec.target.references), look.tally.answered if look.tally else 0
     how = visit.asked("how")
     return visit.page(
-        "judge.html",
+        "judging/judge.html",
         pair=look.pair,
         references=sorted({(2 * answered + place) % references for place in range(2)}) if references else [],
         how=how if how in _HOW else "",

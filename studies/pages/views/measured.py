@@ -15,16 +15,16 @@ def situations_page(visit: Visit) -> Response:
     folder = visit.study.spec.storage.folder
     read = shown_situations(folder, visit.asked("of"))
     names = examined_names(folder)
-    return visit.page("situations.html", shown=read.found, problem=read.problem, names=names)
+    return visit.page("measured/situations.html", shown=read.found, problem=read.problem, names=names)
 
 
 def settings_page(visit: Visit) -> Response:
     """Show the newest recommended settings, or with ``?of=KEY`` those of another subject."""
     read, names = shown_settings(visit.study.spec, visit.asked("of"))
-    return visit.page("settings.html", shown=read.found, problem=read.problem, names=names)
+    return visit.page("measured/settings.html", shown=read.found, problem=read.problem, names=names)
 
 
 def probe_page(visit: Visit) -> Response:
     """Show what each block does to the pair."""
     read = shown_probe(visit.study.spec.storage.folder)
-    return visit.page("probe.html", shown=read.found, problem=read.problem)
+    return visit.page("measured/probe.html", shown=read.found, problem=read.problem)
