@@ -248,9 +248,9 @@ LOADERS = {"torch", "np", "jit"}
 OWN_FILES = {
     "engine/files.py": "where files are opened",
     "engine/footprint/machine.py": "files of the system",
-    "engine/exports/script_text/parts/new_file.py": "writes a checkpoint",
-    "engine/exports/diffusers_parts/weights.py": "writes files of weights",
-    "engine/exports/lora.py": "writes a LoRA",
+    "engine/exports/script/parts/new_file.py": "writes a checkpoint",
+    "engine/exports/diffusers_folder/weights.py": "writes files of weights",
+    "engine/exports/lora/target.py": "writes a LoRA",
     "engine/merging/write.py": "writes a checkpoint",
     "engine/prompts/tokenizer.py": "a file of this package",
     "scorers/catalogue/downloads.py": "what it has written itself",

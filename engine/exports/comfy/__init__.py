@@ -1,1 +1,1 @@
-"""A merge as a graph of ComfyUI's built-in nodes: which nodes, how they are wired, and the files that hold them."""
+"""A merge as a workflow of ComfyUI's built-in nodes: which nodes, how they are wired, and the files that hold them."""

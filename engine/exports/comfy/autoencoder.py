@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.architecture.layout import VAE
 from engine.exports.comfy.cells import part_keys
 from engine.exports.content import ExportContent
-from engine.exports.ratio_tools.equal_tensors import EqualTensors
+from engine.exports.ratio_tools.fitting.equal_tensors import EqualTensors
 
 _CLOSE = 1e-9
 _TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")

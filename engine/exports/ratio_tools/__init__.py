@@ -1,1 +1,1 @@
-"""How tools that take ratios share them out, and the ratios that come nearest to a recipe."""
+"""Tools that take ratios, one for a tensor, a block or all: how each shares them out, and what it cannot hold."""

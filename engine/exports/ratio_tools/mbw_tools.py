@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from engine.exports.content import ExportContent
 from engine.exports.ratio_tools.block_slots import mbw_slot
-from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
-from engine.exports.ratio_tools.fit_refusals import refusals_of_fit
-from engine.exports.ratio_tools.fitted_ratios import Fit, ToolRules, fitted
-from engine.exports.ratio_tools.merge_forms import pair_forms
+from engine.exports.ratio_tools.fitting.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fitting.fit_refusals import refusals_of_fit
+from engine.exports.ratio_tools.fitting.fitted_ratios import Fit, ToolRules, fitted
+from engine.exports.ratio_tools.fitting.merge_forms import pair_forms
 from engine.exports.target import ExportOptions, Refusal
 from engine.exports.texts.shell_words import plain_number
 from engine.recipes.blocks import UNET_BLOCKS

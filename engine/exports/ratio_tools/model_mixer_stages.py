@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.architecture.widths import FamilyName
 from engine.exports.ratio_tools.block_slots import POSITIONS, UNET
-from engine.exports.ratio_tools.equal_tensors import EqualTensors
-from engine.exports.ratio_tools.fitted_ratios import LinearTensor
-from engine.exports.ratio_tools.merge_forms import AddDifference, Weights, rounded, same_weights, total
+from engine.exports.ratio_tools.fitting.equal_tensors import EqualTensors
+from engine.exports.ratio_tools.fitting.fitted_ratios import LinearTensor
+from engine.exports.ratio_tools.fitting.merge_forms import AddDifference, Weights, rounded, same_weights, total
 from engine.recipes.blocks import block_of, blocks_of
 from engine.recipes.elemental import parse_elemental
 from engine.supermerger.rule_words import RatioNeed, rules_for

@@ -1,0 +1,1 @@
+"""A model folder for diffusers: weights, configurations, tokenizers, a model card."""

@@ -1,1 +1,0 @@
-"""What a model folder for diffusers consists of: weights, configurations, tokenizers, a model card."""

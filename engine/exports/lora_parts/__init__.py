@@ -1,1 +1,0 @@
-"""What a LoRA file consists of: the names of its layers, their factors, its metadata."""

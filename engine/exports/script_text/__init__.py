@@ -1,1 +1,0 @@
-"""The text of a script that rebuilds a checkpoint: tables of its recipe, and functions copied from ``parts``."""
