@@ -222,6 +222,18 @@ class RenderError(EngineError):
     """A picture cannot be made, or came out broken."""
 
 
+def close_first(word: str, known: Iterable[str]) -> list[str]:
+    """Return all known words, those that look most like another one first, upper or lower case, the others in order.
+
+    Args:
+        word: as it was written.
+        known: what it can be.
+    """
+    by_fold = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), list(by_fold), n=3, cutoff=0.4)
+    return [by_fold[name] for name in dict.fromkeys([*close, *by_fold])]
+
+
 def did_you_mean(word: str, known: Iterable[str], also: Iterable[str] = (), otherwise: str = "") -> str:
     """The way out for an unknown word: the known one that it looks most like, upper or lower case, or all of them.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from engine.shots.hires import Hires
+from engine.shots.infotext_values import written
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
 from engine.shots.shot import Shot
 
@@ -20,6 +21,10 @@ STATES: tuple[ValueState, ...] = ("best", "equal", "open", "worse", "broken", "s
 """Every state of a value."""
 COMES_UP: tuple[ValueState, ...] = ("best", "equal", "open")
 """The states of values that may come up to the best."""
+
+
+AS_FIRST = "the first pass's"
+"""The value of a second pass that has none of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +92,27 @@ class PictureSettings:
         found |= {"VAE": self.vae} if self.vae else {}
         hires = self.hires
         found |= {"Hires upscaler": hires.upscaler} if hires else {}
-        found |= {"CFG scale": f"{self.cfg:g}"}
-        found |= {"Denoising strength": f"{hires.denoise:g}"} if hires else {}
-        found |= {"Steps": str(self.steps)}
-        found |= {"Hires steps": str(hires.steps or "as the first pass")} if hires else {}
-        found |= {"Clip skip": str(self.clip_skip)}
-        if hires:
-            resized = f"{hires.resize[0]}x{hires.resize[1]}" if any(hires.resize) else f"{hires.scale:g}"
-            found |= {"Hires upscale": resized}
-        return found | {"Size": f"{self.width}x{self.height}"}
+        texts = self.texts
+        named = {"CFG scale": "CFG Scale", "Denoising strength": "Denoising", "Steps": "Steps"}
+        named |= {name: name for name in ("Hires steps", "Clip skip", "Hires upscale", "Size")}
+        return found | {name: texts[axis] for name, axis in named.items() if axis in texts}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The value of every setting as the WebUI writes it, by the names of plots' axes."""
+        found = {"Sampler": self.sampler_name, "Schedule type": self.schedule, "VAE": self.vae}
+        found |= {"CFG Scale": written(self.cfg), "Steps": written(self.steps), "Clip skip": written(self.clip_skip)}
+        found |= {"Size": written((self.width, self.height))}
+        hires = self.hires
+        if hires is None:
+            return found
+        return found | {
+            "Hires upscaler": hires.upscaler,
+            "Hires sampler": f"{hires.sampler} {hires.schedule}".strip() or AS_FIRST,
+            "Denoising": written(hires.denoise),
+            "Hires steps": written(hires.steps or AS_FIRST),
+            "Hires upscale": written(hires.resize if any(hires.resize) else hires.scale),
+        }
 
 
 ALIKE_COST = 1.1
