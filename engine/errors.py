@@ -186,14 +186,20 @@ class _Collecting:
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """Return a count for people: `1 trial`, `0 trials`, `3 trials`.
+    """Return a count for people: `1 trial`, `0 trials`, `1,120 trials`.
 
     Args:
         number: how many.
         one: the word for a single one.
         several: for any other number; by default with an s.
     """
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def counted_range(fewest: int, most: int, one: str) -> str:
+    """Return a count that may turn out larger, for people: `280 to 1,120 pictures`; one number where they are equal."""
+    start = f"{fewest:,} to " if fewest < most else ""
+    return start + counted(most, one)
 
 
 def first_line(error: Exception) -> str:

@@ -83,7 +83,7 @@ def lead_sentence(lead: Comparison, level: str) -> str:
     else:
         result = f"About as good as {rival(lead.against)} ({_signed(lead.mean)})"
     interval = f"{_signed(lead.low)} to {_signed(lead.high)}"
-    won = f", and better in {lead.pictures_won} of {lead.pictures} pictures" if lead.pictures else ""
+    won = f", and better in {lead.pictures_won} of {counted(lead.pictures, 'picture')}" if lead.pictures else ""
     return f"{result} ({level} interval: {interval}){won}."
 
 

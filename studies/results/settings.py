@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from engine.errors import counted
 from engine.shots.hires import Hires
 from engine.shots.infotext_values import written
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
@@ -234,7 +235,8 @@ class SettingsStep:
         if chosen is None or best is None or len(self.tried) < 2:
             return f"{self.axis}: nothing was tried" + (f" ({self.reason})" if self.reason else "")
         if self.cannot_be_told:
-            text = f"{self.axis}: the values cannot be told from each other with {self.most_drawn} pictures each"
+            pictures = counted(self.most_drawn, "picture")
+            text = f"{self.axis}: the values cannot be told from each other with {pictures} each"
             stays = chosen.is_start
             return f"{text}; {chosen.label} " + ("stays" if stays else "is cheaper") + self._saving(start)
         near = [value for value in self.tried if value.state in COMES_UP and not self._is_passed_over(value, chosen)]

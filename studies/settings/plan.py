@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.errors import Named, counted
+from engine.errors import Named, counted, counted_range
 from studies.amounts import time_text
 from studies.errors import StudyError
 from studies.measuring.subject import Subject
@@ -74,8 +74,8 @@ class PlannedSettings:
         if not self.steps:
             return "there is no setting with more than one value to try"
         values = sum(len(step.labels) for step in self.steps)
-        pictures = f"{self.fewest} to {self.most} pictures"
-        return f"{counted(len(self.steps), 'setting')} with {values} values, {pictures}"
+        pictures = counted_range(self.fewest, self.most, "picture")
+        return f"{counted(len(self.steps), 'setting')} with {counted(values, 'value')}, {pictures}"
 
 
 def _again(step: PlannedStep) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import Named, counted
+from engine.errors import Named, counted, counted_range
 from studies.amounts import time_text
 from studies.errors import StudyError
 from studies.preflight.findings import Finding, Level, errors_at
@@ -36,8 +36,8 @@ class PlannedSituations:
         return self.situations * self.recipes * self.seeds
 
     def __str__(self) -> str:
-        first = f"{self.first:,} to " if self.first < self.most else ""
-        return f"{counted(self.situations, 'situation')} of {self.recipes} recipes: {first}{self.most:,} pictures"
+        pictures = counted_range(self.first, self.most, "picture")
+        return f"{counted(self.situations, 'situation')} of {self.recipes} recipes: {pictures}"
 
 
 def planned_situations(spec: StudySpec) -> PlannedSituations:

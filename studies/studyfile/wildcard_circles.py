@@ -90,7 +90,8 @@ def _circle_of(named: Mapping[str, set[str]]) -> tuple[str, ...]:
     try:
         TopologicalSorter({name: sorted(others) for name, others in named.items()}).prepare()
     except CycleError as error:
-        circle = cast("list[str]", error.args[1])[:0:-1]  # from what is named to what names it, the first one twice
+        _, nodes = cast("tuple[str, list[str]]", error.args)  # from what is named to what names it, the first one twice
+        circle = nodes[:0:-1]
         start = circle.index(min(circle))
         return (*circle[start:], *circle[:start], circle[start])
     return ()

@@ -15,7 +15,8 @@ from studies.studyfile.spec import StudySpec
 def plan_text(plan: ProbePlan) -> str:
     """Return what is rendered, in words."""
     designs = " and ".join(f"{len(recipes)} recipes {design.method}" for design, recipes in plan.designs)
-    return f"{counted(len(plan.knobs), 'knob')}: {designs}, {len(plan.shots)} shots each: {plan.pictures} pictures"
+    pictures = counted(plan.pictures, "picture")
+    return f"{counted(len(plan.knobs), 'knob')}: {designs}, {counted(len(plan.shots), 'shot')} each: {pictures}"
 
 
 def cost_text(plan: ProbePlan, model: Path, device: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from engine.errors import counted
 from engine.files import replaced
 from studies.drawing.lettering import Lettering
 from studies.drawing.paragraphs import cut
@@ -241,7 +242,8 @@ def _kind(knob: ProbedKnob) -> str:
 def _about(result: ProbeResult, method: ProbeMethod) -> str:
     run = next(run for run in result.runs if run.method == method)
     how = "one knob at a time" if method == "one at a time" else "many knobs at once (screening)"
-    return f"{how}, from {result.base.label}: {run.recipes} recipes with {run.shots} pictures each"
+    size = f"{counted(run.recipes, 'recipe')} with {counted(run.shots, 'picture')} each"
+    return f"{how}, from {result.base.label}: {size}"
 
 
 def notes_of(result: ProbeResult, method: ProbeMethod) -> tuple[str, ...]:
