@@ -49,6 +49,7 @@ def test_check_says_what_it_costs_and_what_cannot_be_tried(small: StudySpec) -> 
     assert note.level == "note"
     assert note.line.startswith("note")
     assert "`recipe-search settings`: 4 settings with" in note.line
+    assert note.line.endswith(" where none is kept")
     (wrong,) = settings_costs(replace(small, settings_to_try=("Stepz = 2",)), 2.0)
     assert wrong.level == "warning"
     assert "settings.try[1]: there is no setting 'Stepz'; these can be searched: Steps, " in wrong.line
