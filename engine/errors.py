@@ -186,14 +186,20 @@ class _Collecting:
 
 
 def counted(number: int, one: str, several: str = "") -> str:
-    """Return a count for people: `1 trial`, `0 trials`, `3 trials`.
+    """Return a count for people: `1 trial`, `0 trials`, `1,120 trials`.
 
     Args:
         number: how many.
         one: the word for a single one.
         several: for any other number; by default with an s.
     """
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def counted_range(fewest: int, most: int, one: str) -> str:
+    """Return a count that may turn out larger, for people: `280 to 1,120 pictures`; one number where they are equal."""
+    start = f"{fewest:,} to " if fewest < most else ""
+    return start + counted(most, one)
 
 
 def first_line(error: Exception) -> str:
@@ -220,6 +226,18 @@ class RecipeError(EngineError):
 
 class RenderError(EngineError):
     """A picture cannot be made, or came out broken."""
+
+
+def close_first(word: str, known: Iterable[str]) -> list[str]:
+    """Return all known words, those that look most like another one first, upper or lower case, the others in order.
+
+    Args:
+        word: as it was written.
+        known: what it can be.
+    """
+    by_fold = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), list(by_fold), n=3, cutoff=0.4)
+    return [by_fold[name] for name in dict.fromkeys([*close, *by_fold])]
 
 
 def did_you_mean(word: str, known: Iterable[str], also: Iterable[str] = (), otherwise: str = "") -> str:

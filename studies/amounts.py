@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def size_text(count: float) -> str:
     """Return bytes for people: `3.4 GB`."""
@@ -17,3 +19,17 @@ def time_text(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def rest_text(kept: int, seconds: Iterable[float]) -> str:
+    """Return how long pictures take, some of which are kept, for people: `912 of them kept, the others about 12 min`.
+
+    Args:
+        kept: how many need not be made.
+        seconds: that the others take: of the fewest, then of the most where these differ.
+    """
+    left = list(seconds)
+    if kept and not any(left):
+        return "all of them kept"
+    times = " to ".join(dict.fromkeys(map(time_text, left)))
+    return f"{kept:,} of them kept, the others about {times}" if kept else f"about {times}"

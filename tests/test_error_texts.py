@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,3 +128,9 @@ def _says(node: ast.expr, errors: set[str], texts: set[str]) -> bool:
         case _:
             says = isinstance(node, ast.Attribute) and node.attr in {"what", "remedy"}
     return says
+
+
+@pytest.mark.parametrize("path", [one for one in MODULES if one.is_relative_to(ROOT / "studies")], ids=lambda p: p.name)
+def test_counts_of_pictures_are_written_by_one_function(path: Path) -> None:
+    """`counted` knows one from several, and writes the comma of thousands."""
+    assert not re.findall(r"\{[^{}\"]*\} (?:held-out )?pictures?\b(?! in)", path.read_text(encoding="utf-8"))

@@ -15,7 +15,6 @@ from importlib.metadata import version
 from typing import Any
 
 from engine.errors import Named, Problems, RenderError
-from engine.recipes.steps import number
 from engine.shots.compatibility import KEYS, compatibility_of
 from engine.shots.hires import Hires
 from engine.shots.infotext_hires import (
@@ -30,7 +29,7 @@ from engine.shots.infotext_hires import (
 from engine.shots.infotext_options import KEYS as OPTION_KEYS
 from engine.shots.infotext_options import option_pairs, picture_options
 from engine.shots.infotext_origin import COMFY, HASHES, named_networks, program_of
-from engine.shots.infotext_values import number_of, sampler_settings, size_of
+from engine.shots.infotext_values import number_of, sampler_settings, size_of, written
 from engine.shots.limits import LATENT_STEP
 from engine.shots.samplers import SAMPLERS, split_name
 from engine.shots.shot import Shot
@@ -98,16 +97,16 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
         "Steps": str(shot.steps),
         "Sampler": shot.sampler,
         "Schedule type": shot.schedule,
-        "CFG scale": number(shot.cfg),
+        "CFG scale": written(shot.cfg),
         "Seed": str(shot.seed),
-        "Size": f"{shot.width}x{shot.height}",
+        "Size": written((shot.width, shot.height)),
         **models,
-        "Denoising strength": number(shot.hires.denoise) if shot.hires else "",
+        "Denoising strength": written(shot.hires.denoise) if shot.hires else "",
         "Clip skip": "" if shot.clip_skip == 1 else str(shot.clip_skip),
         "ENSD": str(noise.get("ensd", "")),
         "RNG": shot.rng,
-        _eta_name(*(part.sampler for part in shot.passes)): number(float(noise["eta"])) if "eta" in noise else "",
-        "Sigma noise": number(float(noise["s_noise"])) if "s_noise" in noise else "",
+        _eta_name(*(part.sampler for part in shot.passes)): written(float(noise["eta"])) if "eta" in noise else "",
+        "Sigma noise": written(float(noise["s_noise"])) if "s_noise" in noise else "",
         **hires_pairs(shot),
         **option_pairs(shot.options),
         **{KEYS[name]: "True" for name in shot.compatibility.fields},

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Problems
-from engine.recipes.steps import number
-from engine.shots.infotext_values import number_of, sampler_settings, size_of
+from engine.shots.infotext_values import number_of, sampler_settings, size_of, written
 from engine.shots.samplers import AUTOMATIC, split_name
 from engine.shots.shot import Shot
 
@@ -67,13 +66,12 @@ def hires_pairs(shot: Shot) -> dict[str, str]:
     hires, second = shot.hires, shot.second
     if hires is None or second is None:
         return {}
-    across, down = hires.resize
-    sized = {RESIZE: f"{across}x{down}"} if across or down else {UPSCALE: number(hires.scale)}
+    sized = {RESIZE: written(hires.resize)} if any(hires.resize) else {UPSCALE: written(hires.scale)}
     return {
         SAMPLER: second.sampler if second.sampler != shot.sampler else "",
         PROMPT: second.prompt if second.prompt != shot.prompt else "",
         NEGATIVE: second.negative if second.negative != shot.negative else "",
-        CFG: number(second.cfg) if second.cfg != shot.cfg else "",
+        CFG: written(second.cfg) if second.cfg != shot.cfg else "",
         SCHEDULE: hires.schedule if hires.schedule != shot.schedule else "",
         **sized,
         STEPS: str(hires.steps or ""),

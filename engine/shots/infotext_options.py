@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import Problems
-from engine.recipes.steps import number
-from engine.shots.infotext_values import number_of, size_of
+from engine.shots.infotext_values import number_of, size_of, written
 from engine.shots.options import LIMITS, PictureOptions
 
 KEYS: Mapping[str, str] = {
@@ -39,13 +38,7 @@ def option_pairs(options: PictureOptions) -> dict[str, str]:
     found = options.fields
     if options.variation_strength:
         found["variation_seed"] = options.variation_seed
-    return {key: _text_of(found[name]) for name, key in KEYS.items() if name in found}
-
-
-def _text_of(value: object) -> str:
-    if isinstance(value, tuple):
-        return "x".join(map(str, value))
-    return number(value) if isinstance(value, float) else str(value)
+    return {key: written(found[name]) for name, key in KEYS.items() if name in found}
 
 
 def picture_options(fields: Mapping[str, str], problems: Problems) -> PictureOptions:

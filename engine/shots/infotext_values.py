@@ -6,10 +6,18 @@ import re
 from collections.abc import Mapping
 
 from engine.errors import Named, Problems
+from engine.recipes.steps import number
 from engine.shots.other_names import webui_schedule
 from engine.shots.samplers import AUTOMATIC, SAMPLERS, split_name
 
 _BEFORE_TYPES = re.compile(r"v1\.[0-8](?!\d)")  # versions of the WebUI in which a bare name meant uniform levels
+
+
+def written(value: object) -> str:
+    """Return a value as the WebUI's text has it: 7, 0.35, 512x768, Euler a."""
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def sampler_settings(fields: Mapping[str, str]) -> dict[str, str]:

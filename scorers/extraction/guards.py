@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import counted
 from scorers.extraction.statistics import STATISTICS
 from scorers.features import Features
 
@@ -121,5 +122,5 @@ def infeasible(features: Features) -> tuple[str, ...]:
         return ()
     if not len(features):
         return ("there are no pictures",)
-    head = f"{len(broken)} of {len(features)} pictures broken"
+    head = f"{len(broken)} of {counted(len(features), 'picture')} broken"
     return (head, *(f"seed {seed}, {prompt[:40]!r}: {why}" for (prompt, seed), why in broken))

@@ -73,7 +73,9 @@ class Scale:
         if self.snr >= 1:
             return line
         needed = "many more" if self.pictures_needed is None else f"about {self.pictures_needed}"
-        line += f"; it cannot rank these recipes with {self.pictures} pictures each, {needed} would be needed"
+        line += (
+            f"; it cannot rank these recipes with {counted(self.pictures, 'picture')} each, {needed} would be needed"
+        )
         if not self.weight:
             return line
         return line + ("; it is switched off" if self.off else "; it stays on anyway")

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import counted
 from scorers.base import Calibration, Scorer
 from scorers.extraction.dhash import distances
 from scorers.extraction.statistics import STATISTICS
@@ -82,7 +83,7 @@ class StatisticExcess:
         values = features.statistics[:, self._column]
         count = int((values > self._limit).sum())
         excess = f"{self.name} up to {values.max():.3g}, beyond {self._limit:.3g}"
-        return f"{count} of {len(features)} pictures {self._wrong}: {excess}"
+        return f"{count} of {counted(len(features), 'picture')} {self._wrong}: {excess}"
 
 
 class CopiedReferences:
@@ -135,8 +136,8 @@ class CopiedReferences:
     def reason(self, features: Features) -> str:
         """Which pictures."""
         rows = np.flatnonzero(self._copied(features))
-        seeds = ", ".join(str(features.seeds[row]) for row in rows[:5])
-        return f"{len(rows)} of {len(features)} pictures copy a reference (seeds {seeds}{', ...' * (len(rows) > 5)})"
+        seeds = ", ".join(str(features.seeds[row]) for row in rows[:5]) + ", ..." * (len(rows) > 5)
+        return f"{len(rows)} of {counted(len(features), 'picture')} copy a reference (seeds {seeds})"
 
 
 class Collapse:

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from engine.errors import counted
-from engine.recipes.steps import number
 from engine.shots.infotext import infotext
+from engine.shots.infotext_values import written
 from engine.shots.shot import Shot
 from engine.supermerger.instructions import instructions
 from studies.cards.card import CardPictures, RecipeCard
@@ -83,7 +83,7 @@ def lead_sentence(lead: Comparison, level: str) -> str:
     else:
         result = f"About as good as {rival(lead.against)} ({_signed(lead.mean)})"
     interval = f"{_signed(lead.low)} to {_signed(lead.high)}"
-    won = f", and better in {lead.pictures_won} of {lead.pictures} pictures" if lead.pictures else ""
+    won = f", and better in {lead.pictures_won} of {counted(lead.pictures, 'picture')}" if lead.pictures else ""
     return f"{result} ({level} interval: {interval}){won}."
 
 
@@ -104,7 +104,7 @@ def settings(card: RecipeCard) -> list[tuple[str, str]]:
     found = [
         ("Sampler", _values(f"{shot.sampler} {shot.schedule}".removesuffix(" Automatic") for shot in shots)),
         ("Steps", _values(str(shot.steps) for shot in shots)),
-        ("CFG scale", _values(number(shot.cfg) for shot in shots)),
+        ("CFG scale", _values(written(shot.cfg) for shot in shots)),
         ("Size", _values(f"{shot.width}\N{MULTIPLICATION SIGN}{shot.height}" for shot in shots)),
         ("Clip skip", _values(str(shot.clip_skip) for shot in shots)),
         ("Hires fix", _values(_hires_text(shot) for shot in shots if shot.hires)),
@@ -119,7 +119,7 @@ def _hires_text(shot: Shot) -> str:
         return ""
     width, height = shot.picture_size
     size = f"{width}\N{MULTIPLICATION SIGN}{height}"
-    return f"to {size}, {shot.hires.upscaler}, denoising {number(shot.hires.denoise)}"
+    return f"to {size}, {shot.hires.upscaler}, denoising {written(shot.hires.denoise)}"
 
 
 def _vae_text(card: RecipeCard) -> str:

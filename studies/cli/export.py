@@ -76,7 +76,7 @@ def export(
     from studies.store.pins import latest_pin
 
     spec = opened(study)
-    _refuse_source(out, study)
+    _refuse_out(out, to, study)
     refuse_other_study(spec.storage.folder, spec.storage.name)
     chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
     with bytes_meter("reading the models", console()) as progress:
@@ -166,11 +166,15 @@ def _whose(option: str) -> str:
     return f"--{option} is for --to {forms}: no other form has a place for it"
 
 
-def _refuse_source(out: Path | None, source: Path) -> None:
-    """Keep the file that is exported, which people wrote by hand, from being replaced by its export."""
+def _refuse_out(out: Path | None, to: str, source: Path) -> None:
+    """Refuse a folder where a file is written, and the file that is exported, which people wrote by hand."""
     from engine.errors import CheckpointError
     from engine.files import file_kind
 
+    form = EXPORT_FORMS[to]
+    if out and file_kind(out) == "folder" and not form.is_folder:
+        usual = out / f"recipe{form.suffix}"
+        raise CheckpointError("is a folder", place=(out,), remedy=f"name the new file, such as {usual}")
     if out and file_kind(out) == "file" and file_kind(source) == "file" and out.samefile(source):
         raise CheckpointError(
             "is the file that is exported, which is never replaced", place=(out,), remedy="choose another name"
@@ -216,7 +220,7 @@ def export_recipe(
     show_notes(found)
     title = Path(source).stem if file_kind(Path(source)) else "recipe"
     out = out or Path(f"{title}{EXPORT_FORMS[to].suffix}")
-    _refuse_source(out, Path(source))
+    _refuse_out(out, to, Path(source))
     content = ExportContent(
         recipe=found.recipe,
         title=title,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from studies.cli.nights.run import run
 from studies.cli.nights.status import status
 from studies.cli.nights.trust import allowed, trust_option
 from studies.cli.nights.worker import worker
+from studies.cli.numbers import FiniteNumber
 from studies.cli.output_options import DTYPES, output_options
 from studies.cli.pictures.plot import plot
 from studies.cli.pictures.render import render
@@ -59,19 +59,11 @@ def demo(folder: Path, approve: bool) -> None:
     run_demo(folder, console(), approve=approve)
 
 
-def _no_nan(_: click.Context, parameter: click.Parameter, size: float | None) -> float | None:
-    """Refuse NaN, which is below no bound and above none."""
-    if size is not None and math.isnan(size):
-        raise click.BadParameter(f"{size} is no size.", param=parameter)
-    return size
-
-
 @main.command()
 @study_argument
 @click.option(
     "--vram",
-    type=click.FloatRange(min=1, max=1024),
-    callback=_no_nan,
+    type=FiniteNumber(min=1, max=1024),
     metavar="GB",
     help="Plan the memory of such a card.",
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticCustomError
 
-from engine.errors import Problems
+from engine.errors import Problems, counted
 from engine.files import file_kind, user_path
 from studies.errors import StudyError
 from studies.new_study.draft import path_in_study
@@ -107,7 +107,7 @@ def references_answer(text: str, study: Path) -> Answer:
         problems = Problems()
         problems.extend(finding.problem for finding in found if finding.level == "error")
         problems.raise_as(StudyError)
-    count = f"{len(pictures)} picture{'s' * (len(pictures) > 1)}"
+    count = counted(len(pictures), "picture")
     return Answer(kept=kept, remarks=(count, *(finding.line for finding in found)))
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from engine.errors import ProblemError
-from engine.files import read_text, replaced, write_text
+from engine.files import read_text, write_text
 from engine.recipes.text import quoted
 from engine.recipes.toml_text import parse_toml
 from studies.errors import StudyError
-from studies.studyfile.read import read_study_file
+from studies.new_study.tried_text import problems_of
 
 _TABLE = "[search]"
 
@@ -89,19 +87,7 @@ def _adds_only(before: str, after: str) -> bool:
 
 def _check(study: Path, text: str) -> None:
     """Refuse a study file whose beginnings cannot be read, such as a recipe outside of its search space."""
-    trial = study.with_name(f".{study.stem}-{os.getpid()}-beginning.toml")
-    try:
-        with replaced(trial) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        read_study_file(trial)
-    except ProblemError as error:
-        problems = [
-            replace(one, place=(study, *one.place[1:]))
-            for one in error.problems
-            if one.place[:3] == (trial, "search", "begin")
-        ]
-        if problems:  # whatever else is wrong in it was so before
-            subject = "the study file was not changed, for the study could not begin with it"
-            raise StudyError.of(problems, subject) from error
-    finally:
-        trial.unlink(missing_ok=True)
+    problems = [one for one in problems_of(study, text) if one.place[1:3] == ("search", "begin")]
+    if problems:  # whatever else is wrong in it was so before
+        subject = "the study file was not changed, for the study could not begin with it"
+        raise StudyError.of(problems, subject)

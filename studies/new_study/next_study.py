@@ -5,30 +5,27 @@ References, prompts, settings and scorers stay, and so do the comments; what spo
 
 from __future__ import annotations
 
-import os
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import tomlkit
 
-from engine.errors import ProblemError
-from engine.files import file_kind, read_text, replaced
+from engine.files import file_kind, read_text
 from engine.modes.registry import MERGE_MODES
 from engine.modes.sums import ADD_DIFFERENCE, WEIGHT_SUM
 from engine.recipes.blocks import blocks_of
 from studies.errors import StudyError
+from studies.new_study.rebased import path_in, rebase
 from studies.new_study.template import write_template
+from studies.new_study.tried_text import problems_of
 from studies.studyfile.crosschecks import path_from
-from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
-from studies.studyfile.tables.schema import SCORERS_FOLDER
 from studies.studyfile.tables.space_values import SUGGESTED
 
-_PATHS = ("vae", "embeddings", "wildcards", "upscalers")
 _OF_MODES = ("mode", "calculation", "beta", "gamma", "separate")
 _WIDTH = 118
 
@@ -70,14 +67,16 @@ def write_next_study(wanted: NextStudy) -> tuple[str, ...]:
     document = tomlkit.parse(read_text(wanted.before.storage.file, StudyError))
     notes = [*_left_out(document)]
     _set_study(document, wanted)
-    _rebase(document, wanted)
+    rebase(document, wanted.before.storage.file.parent, wanted.file.parent)
     _set_models(document, wanted)
     if not wanted.b:
         notes += _without_parent(document, wanted)
     text = "\n".join([*_head(wanted), "", _without_head(tomlkit.dumps(document))])
     if file_kind(wanted.file):
         raise StudyError("already exists", place=(wanted.file,), remedy="remove it first, or name another file")
-    _check(wanted, text)
+    wanted.file.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if problems := problems_of(wanted.file, text):
+        raise StudyError.of(problems, "the study file of the next stage was not written")
     write_template(wanted.file, text)
     return tuple(notes)
 
@@ -117,9 +116,9 @@ def _set_study(document: tomlkit.TOMLDocument, wanted: NextStudy) -> None:
 def _set_models(document: tomlkit.TOMLDocument, wanted: NextStudy) -> None:
     here = wanted.file.absolute().parent
     models, before = _table(document, "models"), wanted.before.merge.models
-    models["A"] = _path(wanted.a, here)
-    models["B"] = wanted.b or _path(before["B"], here)
-    third = wanted.c or (_path(before["C"], here) if "C" in before else "")
+    models["A"] = path_in(wanted.a, here)
+    models["B"] = wanted.b or path_in(before["B"], here)
+    third = wanted.c or (path_in(before["C"], here) if "C" in before else "")
     if third:
         models["C"] = third
     usual = cast("dict[str, Any]", document.get("merge", {})).get("mode", WEIGHT_SUM.name)
@@ -154,59 +153,6 @@ def _without_parent(document: tomlkit.TOMLDocument, wanted: NextStudy) -> Iterab
     yield "no next parent (-b): every block stays at A, and Self and Adjust are searched"
 
 
-def _rebase(document: tomlkit.TOMLDocument, wanted: NextStudy) -> None:
-    """Let the paths of the file lead where they led, where it lies in another folder."""
-    there, here = wanted.before.storage.file.absolute().parent, wanted.file.absolute().parent
-    if there.resolve() == here.resolve():
-        return
-
-    def moved(text: object) -> object:
-        path = path_from(there, str(text))
-        return _path(path, here) if file_kind(path) else text
-
-    target = _table(document, "target")
-    references = target["references"]
-    target["references"] = [moved(one) for one in references] if isinstance(references, list) else moved(references)
-    render = cast("dict[str, Any]", document.get("render", {}))
-    for key in (key for key in _PATHS if key in render):
-        render[key] = moved(render[key])
-    choices = cast("dict[str, Any]", cast("dict[str, Any]", document.get("space", {})).get("choices", {}))
-    if "vae" in choices:
-        choices["vae"] = [moved(one) for one in choices["vae"]]
-    _rebase_scorers(_table(document, "scorers"), moved)
-
-
-def _rebase_scorers(scorers: dict[str, Any], moved: Any) -> None:
-    scorers["folder"] = moved(scorers.get("folder", SCORERS_FOLDER))
-    if scorers["folder"] == SCORERS_FOLDER:
-        del scorers["folder"]
-    if isinstance(scorers.get("encoder"), dict):
-        scorers["encoder"] = {key: moved(text) for key, text in scorers["encoder"].items()}
-    for owner, file in dict(scorers.get("files", {})).items():
-        scorers["files"][owner] = moved(file)
-    names = dict(scorers.get("weights", {}))
-    programs = {name: _moved_program(name, moved) for name in names}
-    if any(name != other for name, other in programs.items()):
-        scorers["weights"] = {programs[name]: weight for name, weight in names.items()}
-        if "keep" in scorers:
-            scorers["keep"] = [programs.get(name, name) for name in scorers["keep"]]
-
-
-def _moved_program(name: str, moved: Any) -> str:
-    """The name of a scorer in a file of its own, which begins with its path."""
-    path, mark, rest = name.partition(".py")
-    return f"{moved(path + mark)}{rest}" if mark else name
-
-
-def _path(path: Path, folder: Path) -> str:
-    """Relative where it lies in the folder of the new file or beside it, whole elsewhere."""
-    whole = path.absolute()
-    for base, start in ((folder, ""), (folder.parent, "../")):
-        if whole.is_relative_to(base) and base != Path(base.anchor):
-            return start + whole.relative_to(base).as_posix()
-    return str(whole)
-
-
 # ------------------------------------------------------------------------------------------------------------ the text
 
 
@@ -221,22 +167,3 @@ def _head(wanted: NextStudy) -> list[str]:
 def _without_head(text: str) -> str:
     """The text without the comments before its first table, which spoke of the file before."""
     return re.sub(r"\A(?:[ \t]*(?:#[^\n]*)?\n)+", "", text)
-
-
-def _check(wanted: NextStudy, text: str) -> None:
-    """Refuse to write a study file that cannot be read."""
-    folder = wanted.file.absolute().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    trial = folder / f".{wanted.file.stem}-{os.getpid()}-next.toml"
-    try:
-        with replaced(trial) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        read_study_file(trial)
-    except ProblemError as error:
-        problems = [
-            replace(one, place=(wanted.file, *one.place[1:])) if one.place[:1] == (trial,) else one
-            for one in error.problems
-        ]
-        raise StudyError.of(problems, "the study file of the next stage was not written") from error
-    finally:
-        trial.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from functools import partial
 
 from rich.console import Console
 
-from engine.errors import EngineError, Named
+from engine.errors import EngineError, Named, counted
 from scorers.errors import ScorerError
 from search.history import Slots
 from search.plan import STAGES, Stage
@@ -199,7 +199,7 @@ class TrialLoop:
             broken = {"event": "trial broken", "trial": trial.number}
             bar.advance(note=f"trial {trial.number} infeasible", facts=broken)
         else:
-            after = f" after {len(stop.drawn)} of {stop.shots} pictures" if stop else ""
+            after = f" after {len(stop.drawn)} of {counted(stop.shots, 'picture')}" if stop else ""
             facts = {"event": "trial scored", "trial": trial.number, "score": value, "seconds": seconds["whole"]}
             bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}", facts=facts)
 

@@ -19,6 +19,7 @@ from studies.drawing import sheets
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.demand import expected
+from studies.inputs.shot_files import ShotFiles
 from studies.night.drawn import DrawnPictures
 from studies.night.render_stamp import render_stamp
 from studies.night.writer import Writer
@@ -127,6 +128,7 @@ class Workshop:
             spec.storage.folder,
             render_stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type),
             backend.files,
+            ShotFiles(rendering, spec.shots).words,
         )
         return cls(panel, renders, device, engine, rendering.vaes, writer)
 

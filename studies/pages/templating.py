@@ -70,6 +70,7 @@ def _environment(language: str) -> jinja2.Environment:
         whole_time=partial(whole_time, language=language),
         span=partial(span, language=language),
         md=markdown_escaped,
+        thousands=thousands,
         unescaped=html.unescape,
     )
     return environment
@@ -78,6 +79,11 @@ def _environment(language: str) -> jinja2.Environment:
 def signed(number: float, digits: int = 2) -> str:
     """Return a number with its sign, and a true minus."""
     return f"{number:+.{digits}f}".replace("-", MINUS)
+
+
+def thousands(number: int) -> str:
+    """Return a count as texts write it, with a comma after thousands."""
+    return f"{number:,}"
 
 
 def plain(number: float, digits: int = 2) -> str:

@@ -271,7 +271,7 @@ def kind_of(name: str) -> AxisKind:
     Raises:
         StudyError: there is no such axis.
     """
-    kind = _known_kind(name)
+    kind = known_kind(name)
     if kind is None:
         raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(name.strip(), AXIS_KINDS))
     return kind
@@ -279,9 +279,10 @@ def kind_of(name: str) -> AxisKind:
 
 def fields_of(texts: Iterable[str]) -> set[str]:
     """The settings that axes replace whole, by their options; the texts are ``AXIS=VALUES``."""
-    kinds = [_known_kind(text.partition("=")[0]) for text in texts]
+    kinds = [known_kind(text.partition("=")[0]) for text in texts]
     return {field for kind in kinds if kind for field in kind.fields}
 
 
-def _known_kind(name: str) -> AxisKind | None:
+def known_kind(name: str) -> AxisKind | None:
+    """A kind by its name, upper or lower case; None where there is no such axis."""
     return {known.casefold(): kind for known, kind in AXIS_KINDS.items()}.get(" ".join(name.casefold().split()))

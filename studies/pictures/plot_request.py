@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Named, Problem, Problems
+from engine.errors import Named, Problem, Problems, counted
 from engine.recipes.dialects import Dialect
 from studies.errors import StudyError
 from studies.pictures.embedding_names import EmbeddingNames
@@ -148,8 +148,9 @@ def _add_many_pictures(axes: Sequence[PlotAxis], limit: int, problems: Problems)
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        counted = f"{sizes} = {count}" if len(axes) > 1 else sizes
-        problems.add((), f"{counted} pictures are more than {limit}", f"take fewer values, or --limit {count}")
+        product = f"{sizes} = " if len(axes) > 1 else ""
+        what = f"{product}{counted(count, 'picture')} are more than {limit:,}"
+        problems.add((), what, f"take fewer values, or --limit {count}")
     return count > limit
 
 

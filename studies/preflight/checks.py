@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.devices import device_of
-from engine.errors import EngineError, Named, Place
+from engine.errors import EngineError, Named, Place, counted
 from engine.files import file_kind
 from engine.prompts.check import check_prompt, overflowing_weights
 from studies.amounts import size_text, time_text
@@ -194,7 +194,8 @@ def _resource_findings(
 
 def _time_finding(spec: StudySpec, widths: Widths, need: StudyEstimate) -> Finding:
     """The time; more than a night is warned of, with what would make it one."""
-    what = f"{need.trials} trials, {need.pictures} pictures: about {time_text(need.seconds)} on this {need.device}"
+    size = f"{counted(need.trials, 'trial')}, {counted(need.pictures, 'picture')}"
+    what = f"{size}: about {time_text(need.seconds)} on this {need.device}"
     if need.seconds <= NIGHT_S:
         return Finding.of("note", (Named("time"),), what)
     device = device_of(spec.rendering.device)

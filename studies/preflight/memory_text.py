@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from engine.errors import counted
 from engine.footprint.demand import Demand
 from engine.footprint.moments import WORKING
 from engine.footprint.options import ANYTHING
@@ -20,7 +21,7 @@ LEAST_SIDE = 256
 def plan_text(plan: MemoryPlan) -> str:
     """Return what lies where and what it costs, for people: a sentence of parts."""
     parts = [_parents_text(plan), _form_text(plan)]
-    many = f"{plan.batch} pictures at once" if plan.batch > 1 else "one picture at once"
+    many = f"{counted(plan.batch, 'picture')} at once" if plan.batch > 1 else "one picture at once"
     return "; ".join([*filter(None, parts), many, cost_text(plan)])
 
 

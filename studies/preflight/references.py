@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import Place
+from engine.errors import Place, counted
 from engine.files import file_kind
 from studies.preflight.findings import Finding
 from studies.studyfile.spec import TargetLook
@@ -120,7 +120,7 @@ def _count_findings(count: int, *, words: bool) -> Iterator[Finding]:
 
 
 def _picture_count(count: int) -> str:
-    return {0: "there is no picture", 1: "there is 1 picture"}.get(count, f"{count} pictures")
+    return {0: "there is no picture", 1: "there is 1 picture"}.get(count, counted(count, "picture"))
 
 
 def _small(sizes: dict[Path, tuple[int, int]], shortest_side: int) -> Iterator[Finding]:

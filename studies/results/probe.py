@@ -55,6 +55,10 @@ _FILE: Shape = {
 }
 
 
+TIMES_NOISE = "times the noise of seeds"
+"""The unit of an effect's size, in every text, drawing and page: 1 is as much as another seed changes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedModel:
     """A checkpoint of the pair."""
@@ -132,7 +136,7 @@ class KnobEffect:
     standard_error: float | None
     """Of ``effect``, for other prompts and seeds of the same kind."""
     ratio: float | None
-    """Size of ``effect`` over the noise of seeds."""
+    """Size of ``effect`` in times the noise of seeds."""
     p: float | None
     """Chance of so large an effect where there is none, for this comparison alone."""
     clear: bool

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from engine.errors import counted
 from engine.shots.hires import Hires
+from engine.shots.infotext_values import written
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
 from engine.shots.shot import Shot
 
@@ -20,6 +22,10 @@ STATES: tuple[ValueState, ...] = ("best", "equal", "open", "worse", "broken", "s
 """Every state of a value."""
 COMES_UP: tuple[ValueState, ...] = ("best", "equal", "open")
 """The states of values that may come up to the best."""
+
+
+AS_FIRST = "the first pass's"
+"""The value of a second pass that has none of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +93,27 @@ class PictureSettings:
         found |= {"VAE": self.vae} if self.vae else {}
         hires = self.hires
         found |= {"Hires upscaler": hires.upscaler} if hires else {}
-        found |= {"CFG scale": f"{self.cfg:g}"}
-        found |= {"Denoising strength": f"{hires.denoise:g}"} if hires else {}
-        found |= {"Steps": str(self.steps)}
-        found |= {"Hires steps": str(hires.steps or "as the first pass")} if hires else {}
-        found |= {"Clip skip": str(self.clip_skip)}
-        if hires:
-            resized = f"{hires.resize[0]}x{hires.resize[1]}" if any(hires.resize) else f"{hires.scale:g}"
-            found |= {"Hires upscale": resized}
-        return found | {"Size": f"{self.width}x{self.height}"}
+        texts = self.texts
+        named = {"CFG scale": "CFG Scale", "Denoising strength": "Denoising", "Steps": "Steps"}
+        named |= {name: name for name in ("Hires steps", "Clip skip", "Hires upscale", "Size")}
+        return found | {name: texts[axis] for name, axis in named.items() if axis in texts}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The value of every setting as the WebUI writes it, by the names of plots' axes."""
+        found = {"Sampler": self.sampler_name, "Schedule type": self.schedule, "VAE": self.vae}
+        found |= {"CFG Scale": written(self.cfg), "Steps": written(self.steps), "Clip skip": written(self.clip_skip)}
+        found |= {"Size": written((self.width, self.height))}
+        hires = self.hires
+        if hires is None:
+            return found
+        return found | {
+            "Hires upscaler": hires.upscaler,
+            "Hires sampler": f"{hires.sampler} {hires.schedule}".strip() or AS_FIRST,
+            "Denoising": written(hires.denoise),
+            "Hires steps": written(hires.steps or AS_FIRST),
+            "Hires upscale": written(hires.resize if any(hires.resize) else hires.scale),
+        }
 
 
 ALIKE_COST = 1.1
@@ -217,7 +235,8 @@ class SettingsStep:
         if chosen is None or best is None or len(self.tried) < 2:
             return f"{self.axis}: nothing was tried" + (f" ({self.reason})" if self.reason else "")
         if self.cannot_be_told:
-            text = f"{self.axis}: the values cannot be told from each other with {self.most_drawn} pictures each"
+            pictures = counted(self.most_drawn, "picture")
+            text = f"{self.axis}: the values cannot be told from each other with {pictures} each"
             stays = chosen.is_start
             return f"{text}; {chosen.label} " + ("stays" if stays else "is cheaper") + self._saving(start)
         near = [value for value in self.tried if value.state in COMES_UP and not self._is_passed_over(value, chosen)]

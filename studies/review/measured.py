@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.errors import Problems, counted
 from studies.results import settings_file
 from studies.results.folklore import read_folklore
-from studies.results.probe import EffectColumn, KnobEffect, ProbeMethod, ProbeResult, read_probe
+from studies.results.probe import TIMES_NOISE, EffectColumn, KnobEffect, ProbeMethod, ProbeResult, read_probe
 from studies.results.settings import SettingsResult
 from studies.results.situations import BETTER, LEVEL, WORSE, WORSE_THAN_ONE, SituationsResult, examined, read_situations
 
@@ -67,7 +67,7 @@ def _probe_lines(result: ProbeResult) -> Iterator[str]:
     for run in result.runs:
         lines = [line for column in result.columns if (line := _column_line(result, column, run.method))]
         size = f"{counted(run.recipes, 'recipe')}, {counted(run.pictures, 'picture')}"
-        yield f"probe, {run.method}: {size}; told from noise:" + ("" if lines else " nothing")
+        yield f"probe, {run.method}: {size}; told from noise" + (f", in {TIMES_NOISE}:" if lines else ": nothing")
         yield from lines
 
 
@@ -86,4 +86,4 @@ def _amount(effect: KnobEffect, column: EffectColumn) -> str:
     """How large an effect is, in times the noise of seeds where that is known."""
     size = effect.effect or 0.0
     sign = ("+" if size > 0 else "-") if column.signed else ""
-    return f"{sign}{abs(size):.3g} {column.unit}" if effect.ratio is None else f"{sign}{effect.ratio:.2g} x seeds"
+    return f"{sign}{abs(size):.3g} {column.unit}" if effect.ratio is None else f"{sign}{effect.ratio:.2g}"

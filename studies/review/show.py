@@ -150,8 +150,8 @@ def _spent(storage: Storage, search: SearchSettings, shots: StudyShots, trials: 
     with suppress(StudyError):  # what is wrong with it is told where it is shown
         outcome = read_outcome(storage.folder, storage.name)
     spent = pictures_spent(search, shots, tried, outcome)
-    line = f"pictures: {spent.search} for the search, {spent.calibration} of them of the calibration recipes"
-    yield line + (f"; {spent.proof} for the proof" if spent.proof else "")
+    line = f"pictures: {spent.search:,} for the search, {spent.calibration:,} of them of the calibration recipes"
+    yield line + (f"; {spent.proof:,} for the proof" if spent.proof else "")
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Named, Place, Problems
+from engine.errors import Named, Place, Problems, close_first
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.pictures.plot_axes import read_axis
-from studies.pictures.plot_kinds import AXIS_KINDS, AxisKind, kind_of
+from studies.pictures.plot_kinds import AXIS_KINDS, AxisKind, known_kind
 
 ORDER: tuple[str, ...] = (
     "Sampler",
@@ -127,9 +127,11 @@ def _read_all(texts: Sequence[str], place: Place, here: Path, problems: Problems
 
 
 def _searched_kind(name: str) -> AxisKind:
-    kind = kind_of(name)
-    if kind.name not in ORDER:
-        raise StudyError(f"{kind.name} is not searched", remedy=f"these settings are: {', '.join(ORDER)}")
+    kind = known_kind(name)
+    if kind is None or kind.name not in ORDER:
+        what = f"{kind.name} is not searched" if kind else f"there is no setting {name.strip()!r}"
+        known = ORDER if kind else close_first(name.strip(), ORDER)
+        raise StudyError(what, remedy=f"these can be searched: {', '.join(known)}")
     return kind
 
 

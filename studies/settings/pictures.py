@@ -13,14 +13,12 @@ from engine.files import write_text
 from scorers.errors import ScorerError
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.inputs.assets import upscaler_names
 from studies.measuring.opened import Measuring
 from studies.measuring.subject import Subject
 from studies.night.workshop import Workshop
 from studies.results.settings import PictureSettings
 from studies.settings.shots import JudgedShots
-from studies.settings.vaes import HASH_DIGITS, NamedVae, vae_named, vae_of_word
-from studies.store.renders import shots_key
+from studies.settings.vaes import NamedVae, vae_named, vae_of_word
 from studies.store.shapes import read_json
 
 if TYPE_CHECKING:
@@ -55,7 +53,6 @@ class SettingsPictures:
     vaes: Sequence[NamedVae]
     folder: Path
     _seconds: dict[str, float] | None = field(default=None, init=False)
-    _upscalers: dict[str, str] = field(default_factory=dict[str, str], init=False)
     _used: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], init=False)
 
     @property
@@ -96,31 +93,14 @@ class SettingsPictures:
         return found if found is not None or shot not in proof else renders.picture(candidate, proof, proof.index(shot))
 
     def candidate(self, settings: PictureSettings) -> Candidate:
-        """Return the subject's recipe with the VAE of some settings, and with what they enlarge with.
-
-        Kept pictures are found by this. What the study names is part of their place already (`render_stamp`); of an
-        upscaler that settings alone name, some digits of its file's hash are behind the VAE's word, so that another
-        file of that name makes other pictures.
-        """
+        """Return the subject's recipe with the VAE of some settings."""
         vae = vae_named(settings.vae, self.vaes)
-        word = self.subject.candidate.vae if vae is None else vae.word
-        upscaler = self._upscaler(settings)
-        return replace(self.subject.candidate, vae=f"{word}, {upscaler}" if upscaler else word)
+        return replace(self.subject.candidate, vae=self.subject.candidate.vae if vae is None else vae.word)
 
-    def _upscaler(self, settings: PictureSettings) -> str:
-        """Name and hash of the upscaler's file; "" where there is none, the study names it, or it cannot be read."""
-        spec, name = self.measuring.spec, settings.hires.model if settings.hires else ""
-        if not name or spec.rendering.upscalers is None or name in upscaler_names(spec.shots):
-            return ""
-        if name not in self._upscalers:
-            from engine.rendering.upscaler_models import UpscalerFolder
-
-            try:
-                digest = UpscalerFolder(spec.rendering.upscalers).hashes([name])[name]
-            except EngineError:  # told where it is to be used
-                digest = ""
-            self._upscalers[name] = f"{name} {digest[:HASH_DIGITS]}" if digest else ""
-        return self._upscalers[name]
+    def words(self, settings: PictureSettings) -> list[str]:
+        """Return what names the files that pictures with some settings are made with: the VAE, and others by hash."""
+        shots = self._shots(settings, 0, len(self.judged.shots))
+        return [self.candidate(settings).vae, *self._workshop.renders.words(shots)]
 
     def _decoder(self, settings: PictureSettings) -> Path | None:
         """The file that decodes; None: the merged VAE."""
@@ -155,7 +135,7 @@ class SettingsPictures:
         return [settings.applied_to(shot) for shot in self.judged.shots[first:end]]
 
     def _key(self, settings: PictureSettings, first: int, end: int) -> str:
-        return f"{shots_key(self._shots(settings, first, end))} {self.candidate(settings).key[:20]}"
+        return f"{self._workshop.renders.key(self._shots(settings, first, end))} {self.candidate(settings).key[:20]}"
 
     def _times(self) -> dict[str, float]:
         if self._seconds is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.errors import Named, counted
-from studies.amounts import time_text
+from engine.errors import Named, ProblemError, counted, counted_range
+from studies.amounts import rest_text
 from studies.errors import StudyError
-from studies.measuring.subject import Subject
+from studies.measuring.subject import Subject, subject_of
 from studies.pictures.plot_kinds import AxisKind
 from studies.preflight.estimate import picture_seconds
 from studies.preflight.findings import Finding
 from studies.results.settings import PictureSettings
+from studies.results.settings_file import read_settings
 from studies.settings.axes import AskedValues, asked_values
 from studies.settings.cost import PictureCost
 from studies.settings.search import MOST_LOOKED_AT
@@ -74,8 +75,8 @@ class PlannedSettings:
         if not self.steps:
             return "there is no setting with more than one value to try"
         values = sum(len(step.labels) for step in self.steps)
-        pictures = f"{self.fewest} to {self.most} pictures"
-        return f"{counted(len(self.steps), 'setting')} with {values} values, {pictures}"
+        pictures = counted_range(self.fewest, self.most, "picture")
+        return f"{counted(len(self.steps), 'setting')} with {counted(values, 'value')}, {pictures}"
 
 
 def _again(step: PlannedStep) -> int:
@@ -142,8 +143,19 @@ def settings_costs(spec: StudySpec, picture_s: float) -> Iterator[Finding]:
     except StudyError as error:
         yield from (Finding(level="warning", problem=problem) for problem in error.problems)
         return
-    times = " to ".join(dict.fromkeys(time_text(work * picture_s) for work in planned.work))
-    yield Finding.of("note", (Named("settings"),), f"`recipe-search settings`: {planned}, about {times}")
+    took = f"{rest_text(0, [work * picture_s for work in planned.work])} where none is kept{_found(spec)}"
+    yield Finding.of("note", (Named("settings"),), f"`recipe-search settings`: {planned}, {took}")
+
+
+def _found(spec: StudySpec) -> str:
+    """That there is a finished search of what is searched where nobody says more; "" where there is none."""
+    try:
+        subject = subject_of(spec)
+        result = read_settings(spec.storage.folder, subject.key)
+    except ProblemError:
+        return ""
+    pictures = counted(result.pictures, "picture")
+    return f"; that of {subject.label} is finished, and its {pictures} are kept" if result.finished else ""
 
 
 def picture_seconds_of(spec: StudySpec) -> float:

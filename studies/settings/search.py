@@ -16,7 +16,7 @@ from studies.results.settings import COMES_UP, LookBack, PictureSettings, Settin
 from studies.results.settings_file import write_settings
 from studies.settings.setup import SettingsSetup
 from studies.settings.steps import Report, StepSearch, settings_after
-from studies.settings.values import TriedValues, ValueToTry, label_of
+from studies.settings.values import TriedValues, ValueToTry
 
 MOST_LOOKED_AT = 4
 """The most values, with the choice, that are compared when an earlier setting is looked at again."""
@@ -120,7 +120,7 @@ def _rivals(kind: AxisKind, step: SettingsStep, settings: PictureSettings, value
     beside = {tried[at].label for at in (place - 1, place + 1) if 0 <= at < len(tried)}
     others = [value for value in tried if value is not chosen and (value.state in COMES_UP or value.label in beside)]
     others.sort(key=_shortfall)
-    found = [ValueToTry(label=label_of(kind, settings), settings=settings, is_start=True)]
+    found = [ValueToTry(label=settings.texts[kind.name], settings=settings, is_start=True)]
     for value in others[: MOST_LOOKED_AT - 1]:
         again = values.again(kind, value.settings, settings) if value.settings else None
         if again and not again.reason and again.settings not in [one.settings for one in found]:

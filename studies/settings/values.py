@@ -15,6 +15,7 @@ from engine.architecture.families import TITLES
 from engine.architecture.widths import FamilyName
 from engine.errors import ProblemError
 from engine.shots.hires import LATENT_UPSCALERS, Hires
+from engine.shots.infotext_values import written
 from engine.shots.limits import CFG, LATENT_STEP, SIDES, STEPS
 from engine.shots.samplers import AUTOMATIC
 from engine.shots.shot import Shot
@@ -59,8 +60,6 @@ SKIPS_LAYERS: FamilyName = "sd1"
 """The family on which clip skip has an effect (``engine.prompts.encoders``)."""
 FREE_STEPS = "DPM adaptive"
 """The sampler that chooses its steps itself."""
-AS_FIRST = "the first pass's"
-"""The value of a second pass that has none of its own."""
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "Sampler": ("sampler", "schedule", "eta"),
     "Schedule type": ("schedule",),
@@ -132,7 +131,7 @@ class TriedValues:
             kind: the setting.
             start: all settings as they are.
         """
-        first = ValueToTry(label=label_of(kind, start), settings=start, is_start=True)
+        first = ValueToTry(label=start.texts[kind.name], settings=start, is_start=True)
         found = [first]
         values = self.asked.by_axis.get(kind.name)
         for value in self._usual(kind, start) if values is None else values:
@@ -158,10 +157,11 @@ class TriedValues:
             earlier: all settings when it had that value.
             settings: as they are now.
         """
-        return self._checked(label_of(kind, earlier), kind, lambda: with_value_of(kind, earlier, settings))
+        return self._checked(earlier.texts[kind.name], kind, lambda: with_value_of(kind, earlier, settings))
 
     def _tried(self, kind: AxisKind, value: Any, start: PictureSettings) -> ValueToTry:
-        return self._checked(kind.text_of(value), kind, lambda: self._with(kind, value, start))
+        label = written(value) if kind.name in NUMBERS else kind.text_of(value)
+        return self._checked(label, kind, lambda: self._with(kind, value, start))
 
     def _checked(self, label: str, kind: AxisKind, made: Callable[[], PictureSettings]) -> ValueToTry:
         try:
@@ -169,7 +169,7 @@ class TriedValues:
             settings.applied_to(self.shot)
         except ProblemError as error:
             return ValueToTry(label=label, settings=None, reason="; ".join(map(str, error.problems)))
-        return ValueToTry(label=label_of(kind, settings), settings=settings, reason=self.refusal(settings))
+        return ValueToTry(label=settings.texts[kind.name], settings=settings, reason=self.refusal(settings))
 
     def _with(self, kind: AxisKind, value: Any, start: PictureSettings) -> PictureSettings:
         if kind.sort != "vae":
@@ -237,32 +237,6 @@ def with_value_of(kind: AxisKind, source: PictureSettings, settings: PictureSett
     if settings.hires is None or source.hires is None or not within:
         return replace(settings, **own)
     return replace(settings, hires=replace(settings.hires, **{name: getattr(source.hires, name) for name in within}))
-
-
-def label_of(kind: AxisKind, settings: PictureSettings) -> str:
-    """Return the value of a setting, for people."""
-    texts = {"Sampler": settings.sampler_name, "Schedule type": settings.schedule, "VAE": settings.vae}
-    if settings.hires is not None:
-        texts |= _hires_texts(settings.hires)
-    if kind.name in texts:
-        return texts[kind.name]
-    values: dict[str, Any] = {
-        "CFG Scale": settings.cfg,
-        "Steps": settings.steps,
-        "Clip skip": settings.clip_skip,
-        "Size": (settings.width, settings.height),
-    }
-    return kind.text_of(values[kind.name])
-
-
-def _hires_texts(hires: Hires) -> dict[str, str]:
-    return {
-        "Hires upscaler": hires.upscaler,
-        "Hires sampler": f"{hires.sampler} {hires.schedule}".strip() or AS_FIRST,
-        "Denoising": f"{hires.denoise:g}",
-        "Hires steps": str(hires.steps) if hires.steps else AS_FIRST,
-        "Hires upscale": f"{hires.resize[0]}x{hires.resize[1]}" if any(hires.resize) else f"{hires.scale:g}",
-    }
 
 
 def start_settings(shot: Shot, vae: str, asked: AskedValues) -> PictureSettings:

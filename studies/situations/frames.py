@@ -11,16 +11,13 @@ of a list can be put into the very same prompt, so that pictures of one seed dif
 
 from __future__ import annotations
 
-import re
-
 from engine.errors import Place, Problems
+from studies.studyfile.wildcard_circles import WILDCARD
 
 SLOT = "\ue000"
 """Stands in a prompt where the line of a list goes: a letter for private use, which no prompt has."""
 ANY = "situation"
 """The name of the wildcard that stands for the line of whatever list is in turn."""
-_WILDCARD = re.compile(r"__[~!@]?((?:(?!__)[^(${}#])+?)\s*(?:\([^)]*\))?__")
-"""A wildcard that names its list outright, with its way to draw in front and its variables behind."""
 
 
 def framed(aspect: str, *frames: str) -> str:
@@ -37,13 +34,8 @@ def framed(aspect: str, *frames: str) -> str:
 
 
 def _with_slot(frame: str, aspect: str) -> str:
-    marked = _WILDCARD.sub(lambda found: SLOT if found[1].strip() in {aspect, ANY} else found[0], frame)
+    marked = WILDCARD.sub(lambda found: SLOT if found[1].strip() in {aspect, ANY} else found[0], frame)
     return marked if SLOT in marked else f"{frame.rstrip().removesuffix(',')}, {SLOT}"
-
-
-def wildcards_in(text: str) -> list[str]:
-    """Return the names of the lists that a text names outright, those in choices too, each once and in order."""
-    return list(dict.fromkeys(found[1].strip() for found in _WILDCARD.finditer(text)))
 
 
 def check_frame(frame: str, place: Place, problems: Problems) -> None:

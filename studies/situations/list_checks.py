@@ -1,4 +1,4 @@
-"""What is wrong with the lists of a suite: wildcards without a list, and texts that Dynamic Prompts cannot read."""
+"""What is wrong with the lists of a suite: wildcards without a list, circles, texts that nobody can read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Named, Place, Problem, Problems
 from studies.errors import StudyError
-from studies.situations.frames import ANY, SLOT, check_frame, framed, wildcards_in
+from studies.situations.frames import ANY, SLOT, check_frame, framed
+from studies.studyfile.wildcard_circles import circle_text, circles_in, leading_to, named_by, wildcards_in
 from studies.studyfile.wildcards import REMEDY, expanded
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ def check_lists(frames: Mapping[SituationList, str], lists: WordLists, folder: P
         folder: theirs.
         problems: takes what is wrong.
     """
-    check = _Check(lists=lists, folder=folder, problems=problems)
+    named = named_by([*(one.aspect for one in frames), *wildcards_in("\n".join(frames.values()))], lists)
+    circles = circles_in(named)
+    check = _Check(lists=lists, folder=folder, problems=problems, endless=frozenset(leading_to(circles, named)))
+    for circle in circles:
+        what = f"this list names itself: {circle_text(circle)}"
+        problems.add(check.place(circle[0]), what, "take one of these wildcards out of its list")
     for one, frame in frames.items():
         check_frame(frame, one.place, problems)
         for text in (frame.replace(SLOT, ""), *one.lines):
@@ -54,16 +60,21 @@ def check_study_frame(frame: str, lists: WordLists, folder: Path, problems: Prob
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Check:
-    """Looks at texts, and remembers which lists they name."""
+    """Looks at texts, and remembers which lists they name.
+
+    Attributes:
+        endless: lists that lead into a circle: their choices have no end.
+    """
 
     lists: WordLists
     folder: Path
     problems: Problems
+    endless: frozenset[str] = frozenset()
     names: dict[str, None] = field(default_factory=dict[str, None])
 
     def text(self, text: str, place: Place) -> None:
         """Look at a frame or a line."""
-        if self._names_lists(text, place):
+        if self._can_be_drawn(text, place):
             with self.problems.collecting(*place):
                 expanded(text, folder=self.folder, seed=0, shot_seed=0, lost=Problems())
 
@@ -74,31 +85,32 @@ class _Check:
             for name in left:
                 done.add(name)
                 for line in self._lines(name):
-                    self._drawn_line(line, self._place(name))
+                    self._drawn_line(line, self.place(name))
 
     def _lines(self, name: str) -> Iterator[str]:
         yield from (str(value) for value in self.lists.get_values(name).items)
 
-    def _place(self, name: str) -> Place:
+    def place(self, name: str) -> Place:
+        """Return where a list is said to be."""
         path = self.folder / f"{name}.txt"
         return (path,) if path.is_file() else (self.folder, Named(name))
 
     def _drawn_line(self, line: str, place: Place) -> None:
         """Look at a line as it is read where another text draws it: its signs count, whatever it has beside them."""
-        if not self._names_lists(line, place) or not _ODD.search(line):
+        if not self._can_be_drawn(line, place) or not _ODD.search(line):
             return
         try:
             expanded("{x}" + line, folder=self.folder, seed=0, shot_seed=0, lost=Problems())
         except StudyError:
             self.problems.add(place, "a wildcard draws this line, which cannot be read", REMEDY, seen=line)
 
-    def _names_lists(self, text: str, place: Place) -> bool:
-        """Whether every list that a text names is there; those that are not are told of."""
+    def _can_be_drawn(self, text: str, place: Place) -> bool:
+        """Whether every list that a text names is there and has an end; those that are not there are told of."""
         names = wildcards_in(text)
         lost = [name for name in names if not self.lists.get_values(name)]
         self.names.update(dict.fromkeys(name for name in names if name not in lost))
         self.problems.extend(self._lost(name, place) for name in lost)
-        return not lost
+        return not lost and self.endless.isdisjoint(names)
 
     def _lost(self, name: str, place: Place) -> Problem:
         known = ", ".join(sorted(self.lists.get_collection_names())[:10]) or "none"

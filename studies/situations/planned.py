@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 
-from engine.errors import Named, counted
-from studies.amounts import time_text
+from engine.errors import Named, ProblemError, counted, counted_range
+from studies.amounts import rest_text
 from studies.errors import StudyError
+from studies.inputs.shot_files import ShotFiles
+from studies.measuring.subject import Subject, subject_of
 from studies.preflight.findings import Finding, Level, errors_at
+from studies.results.situations import read_situations
 from studies.situations.hints import suite_hints
+from studies.situations.rivals import best_flat, parents_of
 from studies.situations.rounds import looks
+from studies.situations.shots import situation_seeds, suite_shots
 from studies.situations.suite import read_suite
+from studies.store.kept_sets import KeptSets
 from studies.studyfile.spec import StudySpec
 
 
@@ -36,8 +44,8 @@ class PlannedSituations:
         return self.situations * self.recipes * self.seeds
 
     def __str__(self) -> str:
-        first = f"{self.first:,} to " if self.first < self.most else ""
-        return f"{counted(self.situations, 'situation')} of {self.recipes} recipes: {first}{self.most:,} pictures"
+        pictures = counted_range(self.first, self.most, "picture")
+        return f"{counted(self.situations, 'situation')} of {self.recipes} recipes: {pictures}"
 
 
 def planned_situations(spec: StudySpec) -> PlannedSituations:
@@ -68,5 +76,39 @@ def situations_costs(spec: StudySpec, picture_s: float) -> Iterator[Finding]:
     hints = suite_hints(read_suite(spec.situations.suite, spec.situations.frame), spec)
     yield from (Finding(level="warning", problem=hint) for hint in hints)
     when = "at the end of the night" if spec.situations.night else "`recipe-search situations`"
-    times = [time_text(count * picture_s) for count in dict.fromkeys([planned.first, planned.most])]
-    yield Finding.of("note", (Named("situations"),), f"{when}: {planned}, about {' to '.join(times)}")
+    took = _took(spec, planned, picture_s)
+    yield Finding.of("note", (Named("situations"),), f"{when}: {planned}, {took}")
+
+
+def _took(spec: StudySpec, planned: PlannedSituations, picture_s: float) -> str:
+    """How long the pictures take that are not kept, in words; of what an examination takes where nobody says more."""
+    sets, subject = KeptSets(spec.storage.folder, ShotFiles(spec.rendering, spec.shots).words), None
+    with suppress(ProblemError):  # nothing is approved or proved yet
+        subject = subject_of(spec)
+    if not sets or subject is None:
+        return rest_text(0, [planned.first * picture_s, planned.most * picture_s])
+    first, kept = _kept(spec, subject, sets)
+    if kept and kept == _needed(spec, subject):
+        return f"{kept:,} of them kept, and {subject.label} needs no others"
+    return rest_text(kept, [max(0, planned.first - first) * picture_s, max(0, planned.most - kept) * picture_s])
+
+
+def _kept(spec: StudySpec, subject: Subject, sets: KeptSets) -> tuple[int, int]:
+    """How many pictures of the first round, and of all rounds, are kept."""
+    recipes = {one.key: one.candidate for one in (subject, *parents_of(spec), best_flat(spec, ()))}
+    suite = read_suite(spec.situations.suite, spec.situations.frame)
+    shots = suite_shots(suite, spec, situation_seeds(spec.shots, spec.situations.seeds))
+    rounds = [
+        [[one.shot for one in some[start:end]] for some in shots.values()]
+        for start, end in pairwise((0, *looks(spec.situations.seeds)))
+    ]
+    counts = [sum(sets.pictures(one, some) for one in recipes.values() for some in each) for each in rounds]
+    return counts[0], sum(counts)
+
+
+def _needed(spec: StudySpec, subject: Subject) -> int:
+    """How many pictures the examination took that there is of a recipe; 0 where there is none."""
+    try:
+        return read_situations(spec.storage.folder, subject.key).pictures
+    except StudyError:
+        return 0

@@ -106,7 +106,7 @@ def read_suite(source: Path | None = None, frame: str = "") -> Suite:
     around = "" if problems else frame  # one that is wrong is told once, and not with every list
     read = read_lists(source, lists, problems)
     if (count := sum(len(one.lines) for one in read)) > MOST:  # before all their choices are looked at
-        what = f"the lists have {count:,} lines, and a suite has {MOST:,} situations at most"
+        what = f"the lists have {counted(count, 'line')}, and a suite has {counted(MOST, 'situation')} at most"
         problems.add((source,), what, "name one list, or a folder with fewer")
         problems.raise_as(StudyError)
     check_lists({one: framed(one.aspect, one.frame, around) for one in read}, lists, folder, problems)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Place, RecipeError
+from engine.errors import Place, RecipeError, counted
 from engine.files import write_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
@@ -229,8 +229,8 @@ class Outcome:
         if not few:
             return ""
         return (
-            f"Clearly beaten before all {most} held-out pictures were made, and given up: {', '.join(few)}. Intervals "
-            "with one of these come from an early look, and allow for it."
+            f"Clearly beaten before all {counted(most, 'held-out picture')} were made, and given up: {', '.join(few)}. "
+            "Intervals with one of these come from an early look, and allow for it."
         )
 
     @property

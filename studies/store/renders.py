@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,14 @@ PICTURES = (".webp", ".png")
 """Endings of the pictures in a folder of renders."""
 
 
-def shots_key(shots: Sequence[Shot]) -> str:
-    """Twelve hex digits that name a set of shots, in order."""
-    return hashlib.sha256("\n".join(shot.key for shot in shots).encode()).hexdigest()[:12]
+def shots_key(shots: Sequence[Shot], words: Sequence[str] = ()) -> str:
+    """Twelve hex digits that name a set of shots, in order.
+
+    Args:
+        shots: of one recipe.
+        words: what else their pictures depend on.
+    """
+    return hashlib.sha256("\n".join([*(shot.key for shot in shots), *words]).encode()).hexdigest()[:12]
 
 
 def kept_folder(folder: Path, key: str, shots: str, file: str) -> Path | None:
@@ -54,26 +59,43 @@ def kept_folder(folder: Path, key: str, shots: str, file: str) -> Path | None:
 
 
 class RenderStore:
-    """The study's ``renders`` folder."""
+    """The study's ``renders`` folder.
 
-    def __init__(self, folder: Path, stamp: str, files: KeptFiles | None = None) -> None:
+    Attributes:
+        folder: where renders with this stamp lie.
+        words: tells what pictures of some shots depend on beside the stamp.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stamp: str,
+        files: KeptFiles | None = None,
+        words: Callable[[Sequence[Shot]], Sequence[str]] = lambda _: (),
+    ) -> None:
         """Open the renders of a study.
 
         Args:
             folder: of the study.
             stamp: text on which pictures depend besides, such as hashes of models; it is part of every path.
             files: what brings files of other machines, and gives them ours; None: there are none.
+            words: what pictures of some shots depend on besides, such as hashes of files that these alone name.
         """
         self._files = files or FolderFiles()
+        self.words = words
         self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
     def under(self, stamp: str) -> RenderStore:
         """Return the renders of the same study under another stamp."""
-        return RenderStore(self.folder.parent.parent, stamp, self._files)
+        return RenderStore(self.folder.parent.parent, stamp, self._files, self.words)
 
     def place(self, candidate: Candidate, shots: Sequence[Shot]) -> Path:
         """Folder of a candidate's renders of these shots."""
-        return self.folder / shots_key(shots) / candidate.key[:20]
+        return self.folder / self.key(shots) / candidate.key[:20]
+
+    def key(self, shots: Sequence[Shot]) -> str:
+        """Twelve hex digits that name a set of shots, and what is in the files that they alone name."""
+        return shots_key(shots, self.words(shots))
 
     def load(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> Features | None:
         """Features kept earlier, or None where there are none with everything that is ``needed``, by version."""

@@ -7,7 +7,7 @@ from os.path import realpath
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Place, Problem, RenderError, did_you_mean
+from engine.errors import Place, Problem, RenderError, counted, did_you_mean
 from engine.files import file_kind, user_path
 from engine.shots.hires import UPSCALERS, Hires
 from scorers.catalogue import lookup as catalogue
@@ -147,7 +147,7 @@ def _too_few_pictures(prompts: Sequence[PromptTable], proof: ProofTable | None) 
     count = 0 if proof is None else len(proof_texts(prompts, proof)) * len(proof.seeds)
     if proof is None or not prompts or count >= FEWEST_PROVED:
         return []
-    what = f"gives {count} picture{'s' * (count > 1)}, and comparing recipes takes at least {FEWEST_PROVED}"
+    what = f"gives {counted(count, 'picture')}, and comparing recipes takes at least {FEWEST_PROVED}"
     return [Problem(place=("proof", "seeds"), what=what, seen=proof.seeds, remedy="add seeds, or prompts")]
 
 

@@ -20,6 +20,7 @@ from engine.files import file_kind
 from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
+from studies.studyfile.wildcard_circles import circle_text, circles_in, named_by, wildcards_in
 
 if TYPE_CHECKING:
     from studies.studyfile.word_lists import WordLists
@@ -111,7 +112,10 @@ def _with_choices_drawn(text: str, folder: Path, seed: int, lost: Problems) -> s
         TypeError,
         ValueError,
     ) as error:
+        circles = circles_in(named_by(wildcards_in(text), lists))
         reason = "; ".join(map(str, error.args)) if isinstance(error, LookupError) else error
+        if circles:
+            reason = f"a list names itself: {', '.join(map(circle_text, circles))}"
         raise StudyError(f'the choices of "{text}" cannot be read ({reason})', remedy=REMEDY) from error
     if not drawn:
         raise StudyError(f'the choices of "{text}" cannot be read (they give nothing)', remedy=REMEDY)

@@ -16,6 +16,8 @@ from engine.errors import (
     ProblemError,
     Problems,
     RecipeError,
+    counted,
+    counted_range,
     first_line,
     place_text,
     value_text,
@@ -149,3 +151,10 @@ def test_values_as_deep_as_a_file_can_hold_are_cut() -> None:
         deep = [deep]
     assert value_text(deep) == "[[[[[[[[…]]]]]]]]"
     assert value_text({"a": {"b": [1, "x"]}}) == '{ a = { b = [1, "x"] } }'
+
+
+def test_counts_know_one_from_several_and_have_commas() -> None:
+    assert [counted(number, "picture") for number in (0, 1, 1120)] == ["0 pictures", "1 picture", "1,120 pictures"]
+    assert counted(2, "entry", "entries") == "2 entries"
+    assert counted_range(280, 1120, "picture") == "280 to 1,120 pictures"
+    assert counted_range(1120, 1120, "picture") == "1,120 pictures"

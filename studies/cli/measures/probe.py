@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from engine.shots.limits import CFG
 from studies.cli.command import OurCommand, opened, plain_errors
 from studies.cli.nights.trust import allowed, trust_option
+from studies.cli.numbers import FiniteNumber, SettingNumber
 from studies.cli.pictures.picture_options import with_options
 from studies.terminal import console
 
@@ -55,7 +57,7 @@ KNOB_OPTIONS = (
     click.option("--pictures", type=click.IntRange(min=1), help="Pictures in all at most, in place of --prompts."),
     click.option(
         "--precision",
-        type=click.FloatRange(min=0, min_open=True),
+        type=FiniteNumber(min=0, min_open=True),
         help="Stop before --prompts where the middle standard error is this part of the noise of seeds.",
     ),
 )
@@ -67,7 +69,7 @@ PAIR_OPTIONS = (
     click.option("--height", type=int, help="For two checkpoints: pixels.  [default: the family's]"),
     click.option("--steps", type=int, help="For two checkpoints: sampling steps.  [default: 20]"),
     click.option("--sampler", help="For two checkpoints: such as Euler a.  [default: DPM++ 2M]"),
-    click.option("--cfg", type=float, help="For two checkpoints: CFG scale.  [default: 7]"),
+    click.option("--cfg", type=SettingNumber(CFG), help="For two checkpoints: CFG scale.  [default: 7]"),
     click.option("--vae", type=_PATH, help="For two checkpoints: decode with this VAE.  [default: the merged one]"),
     click.option("--device", help="For two checkpoints: auto, cpu, cuda or cuda:1.  [default: auto]"),
     click.option("--out", type=_PATH, help="For two checkpoints: the folder.  [default: A-B-probe beside A]"),

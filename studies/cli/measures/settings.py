@@ -103,6 +103,7 @@ def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most:
 
 
 def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, joint: bool) -> None:
+    from engine.errors import counted
     from studies.amounts import time_text
     from studies.settings.joint.joint_search import TRIALS, most_pictures
     from studies.settings.plan import picture_seconds_of, tried_texts
@@ -114,7 +115,7 @@ def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, join
     if joint:
         pictures = most_pictures(plan.first, plan.each)
         took = f"about {time_text(pictures * each)} where none is kept and all take the work of the study's own"
-        click.echo(f"{TRIALS} combinations, at most {pictures} pictures; {took}")
+        click.echo(f"{counted(TRIALS, 'combination')}, at most {counted(pictures, 'picture')}; {took}")
     else:
         low, high = (time_text(work * each) for work in plan.work)
         click.echo(f"{plan}; about {low} to {high} where none is kept")
@@ -168,7 +169,7 @@ def _tell_end(setup: SettingsSetup, result: SettingsResult, drawn: int, out: Con
         click.echo(f"  {name}: {text}{changed}")
     for note in result.notes:
         click.echo(f"note: {note}")
-    click.echo(f"{counted(result.pictures, 'picture')}, {drawn} of them rendered now")
+    click.echo(f"{counted(result.pictures, 'picture')}, {drawn:,} of them rendered now")
     click.echo(f"wrote {setup.folder}: card.md, card.json, card.txt for the WebUI, and a grid for each step")
 
 

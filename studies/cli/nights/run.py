@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ import click
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.nights.trust import allowed, allowed_notice, trust_option
+from studies.cli.numbers import FiniteNumber
 from studies.status.log_lines import LOG_LEVELS, LogLevel
 from studies.terminal import CONSOLE_LOG, lasting_console, let_output_go
 
@@ -64,7 +64,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "--until", metavar="TIME", help="End at this time, the proof done: 07:00 (the next one), or 2026-11-30T07:00."
 )
 @click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True, max=8760), help="End after so many hours, the proof done."
+    "--hours", type=FiniteNumber(min=0, min_open=True, max=8760), help="End after so many hours, the proof done."
 )
 @click.option("--trials", type=click.IntRange(min=1), help="Begin at most so many trials, then make the proof.")
 @click.option(
@@ -165,8 +165,6 @@ def _limits(until: str | None, hours: float | None, trials: int | None, pictures
 
     if until is not None and hours is not None:
         raise click.UsageError("give --until or --hours, not both")
-    if hours is not None and math.isnan(hours):  # which click takes for a number within any range
-        raise click.BadParameter("nan is no number of hours", param_hint="--hours")
     now = time.time()
     end = moment_of(until, now) if until is not None else None if hours is None else now + 3600 * hours
     return NightLimits(until=end, trials=trials, pictures=pictures)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.footprint.options import ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS
-from engine.shots.options import EMPHASES
+from engine.shots.limits import CFG, ETA, S_NOISE
+from engine.shots.options import EMPHASES, LIMITS
+from studies.cli.numbers import SettingNumber
 
 if TYPE_CHECKING:
     from engine.shots.shot import Shot
@@ -25,16 +27,24 @@ SHOT_OPTIONS = (
     click.option("--steps", type=int, help="Sampling steps.  [default: 20]"),
     click.option("--sampler", help="Such as Euler a or DPM++ 2M Karras.  [default: DPM++ 2M]"),
     click.option("--schedule", help="Such as Karras.  [default: Automatic]"),
-    click.option("--cfg", type=float, help="CFG scale.  [default: 7]"),
+    click.option("--cfg", type=SettingNumber(CFG), help="CFG scale.  [default: 7]"),
     click.option("--clip-skip", type=int, help="1 reads the text encoder's last layer.  [default: 1]"),
     click.option("--rng", type=click.Choice(["CPU", "NV"]), help="Whose random numbers.  [default: CPU]"),
-    click.option("--eta", type=float, help="Share of fresh noise.  [default: the sampler's]"),
-    click.option("--s-noise", type=float, help="Factor on fresh noise.  [default: 1]"),
+    click.option("--eta", type=SettingNumber(ETA), help="Share of fresh noise.  [default: the sampler's]"),
+    click.option("--s-noise", type=SettingNumber(S_NOISE), help="Factor on fresh noise.  [default: 1]"),
     click.option("--ensd", type=int, help="Eta noise seed delta.  [default: 0]"),
     click.option("--emphasis", type=click.Choice(EMPHASES), help="How weights in prompts count.  [default: Original]"),
-    click.option("--ngms", type=float, help="Noise level below which every second call has no negative.  [default: 0]"),
+    click.option(
+        "--ngms",
+        type=SettingNumber(LIMITS["ngms"]),
+        help="Noise level below which every second call has no negative.  [default: 0]",
+    ),
     click.option("--variation-seed", type=int, help="Seed of the noise that the first is turned to.  [default: 0]"),
-    click.option("--variation-strength", type=float, help="How far it is turned, from 0 to 1.  [default: 0]"),
+    click.option(
+        "--variation-strength",
+        type=SettingNumber(LIMITS["variation_strength"]),
+        help="How far it is turned.  [default: 0]",
+    ),
     click.option("--from", "picture", type=_PATH, help="Take all of these from a WebUI's picture; options win."),
 )
 ENGINE_OPTIONS = (

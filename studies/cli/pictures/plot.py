@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.errors import counted
 from studies.cli.command import OurCommand, plain_errors
 from studies.cli.pictures.hires_options import HIRES_OPTIONS
 from studies.cli.pictures.picture_options import (
@@ -145,7 +146,7 @@ def plot(
     how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, "speed": speed}
     how |= {**lying, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
-    click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
+    click.echo(f"wrote {out}" + (f" and {counted(len(paths) - len(broken), 'picture')} in {cells}" if paths else ""))
     if broken:
         raise click.ClickException("\n".join(["these cells stay empty:", *(f"  {error}" for error in broken)]))
 
@@ -194,4 +195,5 @@ def _tell(plan: PlotPlan, grid: Grid) -> None:
     if lacking := grid.lacking():
         warn(f"no font here has {' '.join(lacking)}, which show as boxes; name another with --font")
     width, height = grid.size
-    click.echo(f"{len(plan.cells)} pictures of {len(plan.models.sources)} models, a grid of {width}x{height}")
+    pictures, models = counted(len(plan.cells), "picture"), counted(len(plan.models.sources), "model")
+    click.echo(f"{pictures} of {models}, a grid of {width}x{height}")

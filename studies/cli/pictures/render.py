@@ -96,7 +96,7 @@ def shots_of(
     Raises:
         StudyError: no prompt, wrong seeds, too many pictures, or settings out of their ranges; all of it is named.
     """
-    from engine.errors import Problems
+    from engine.errors import Problems, counted
     from engine.shots.shot import Shot
     from studies.errors import StudyError
     from studies.pictures.hires_settings import with_hires, without_hires
@@ -113,7 +113,7 @@ def shots_of(
     if not texts:
         problems.add((), 'nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
     if (count := len(texts) * len(numbers)) > MOST_PICTURES:
-        problems.add((), f"{count} pictures are too many for one call", f"at most {MOST_PICTURES}")
+        problems.add((), f"{counted(count, 'picture')} are too many for one call", f"at most {MOST_PICTURES}")
     every: list[dict[str, Any]] = [{**base, "prompt": text, "seed": seed} for text in texts for seed in numbers]
     first: dict[str, Any] = every[0] if every else {"prompt": "", "seed": FIRST_SEED, **base}
     with problems.collecting():

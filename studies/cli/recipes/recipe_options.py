@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.cli.numbers import FiniteNumber
+
 if TYPE_CHECKING:
     from studies.recipes.inputs import InputOptions
 
@@ -46,8 +48,8 @@ SOURCE_OPTIONS = (
 SETTING_OPTIONS = (
     click.option("--mode", default="Weight sum", help="Merge mode that a single text belongs to."),
     click.option("--calculation", default="normal", help="Calculation mode that a single text belongs to."),
-    click.option("--alpha", type=float, default=0.0, help="Alpha that a single text belongs to."),
-    click.option("--beta", type=float, default=0.0, help="Beta that a single text belongs to."),
+    click.option("--alpha", type=FiniteNumber(), default=0.0, help="Alpha that a single text belongs to."),
+    click.option("--beta", type=FiniteNumber(), default=0.0, help="Beta that a single text belongs to."),
     click.option("--weights-beta", default="", help="Weights beta beside a weights text; default: --beta everywhere."),
     click.option("--elemental", default="", help="Elemental text beside a weights text."),
     click.option("--adjust", default="", help="Adjust text beside a weights or elemental text."),

@@ -12,7 +12,7 @@ from studies.results.folklore import OPEN, Folklore, FolkloreAnswer, read_folklo
 from studies.results.probe import EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult, read_probe
 
 LEVELS = (0.25, 0.5, 1.0, 2.0)
-"""Effects over the noise of seeds, from which on a cell of the matrix is darker."""
+"""Effects in times the noise of seeds, from which on a cell of the matrix is darker."""
 STRONGEST = "strongest.png"
 """Name of the picture, beside the result, of the knobs that change most."""
 LARGEST = 3

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import Named, ProblemError, counted
-from studies.amounts import time_text
+from studies.amounts import rest_text, time_text
+from studies.inputs.shot_files import ShotFiles
 from studies.preflight.findings import Finding
-from studies.probe.designs.plan import ProbePlan, planned_probe
+from studies.probe.designs.plan import ProbePlan, chunked, planned_probe
+from studies.store.kept_sets import KeptSets
 from studies.studyfile.spec import StudySpec
 
 
 def plan_text(plan: ProbePlan) -> str:
     """Return what is rendered, in words."""
     designs = " and ".join(f"{len(recipes)} recipes {design.method}" for design, recipes in plan.designs)
-    return f"{counted(len(plan.knobs), 'knob')}: {designs}, {len(plan.shots)} shots each: {plan.pictures} pictures"
+    pictures = counted(plan.pictures, "picture")
+    return f"{counted(len(plan.knobs), 'knob')}: {designs}, {counted(len(plan.shots), 'shot')} each: {pictures}"
 
 
 def cost_text(plan: ProbePlan, model: Path, device: str) -> str:
@@ -49,5 +52,13 @@ def probe_costs(spec: StudySpec, picture_s: float) -> Iterator[Finding]:
         plan = planned_probe(spec)
     except ProblemError:
         return  # `recipe-search probe` says why, and what else can be probed
-    text = f"`recipe-search probe`: {plan_text(plan)}, about {time_text(plan.pictures * picture_s)}"
+    kept = _kept(plan, KeptSets(spec.storage.folder, ShotFiles(spec.rendering, spec.shots).words))
+    took = rest_text(kept, [(plan.pictures - kept) * picture_s])
+    text = f"`recipe-search probe`: {plan_text(plan)}, {took}"
     yield Finding.of("note", (Named("probe"),), text)
+
+
+def _kept(plan: ProbePlan, sets: KeptSets) -> int:
+    """How many pictures of a plan are kept."""
+    found = sum(sets.pictures(one.candidate, some) for one in plan.recipes for some in chunked(plan.shots))
+    return found + sum(sets.pictures(plan.still, some) for some in chunked(plan.twins))

@@ -23,6 +23,7 @@ from studies.probe.designs.knobs import KnobChoice, ProbedBase, base_of_recipe, 
 from studies.recipes.inputs import InputOptions, read_input
 from studies.results.probe import ONE, ProbedKnob
 from studies.studyfile.spec import StudyShots, StudySpec, seed_in_turn
+from studies.studyfile.tables.schema_merge import RATIO_LIMITS
 
 DesignName = Literal["one", "screen", "both"]
 """Which designs are rendered."""
@@ -167,11 +168,23 @@ def named_base(text: str, space: Space) -> ProbedBase:
         StudyError: it is none of them.
     """
     with suppress(ValueError):
-        return flat_base(space, float(text))
+        return flat_base(space, _flat_ratio(float(text)))
     try:
         return base_of_recipe(Path(text).stem, _recipe_of(text, space.frame), space.frame)
     except ProblemError as error:
         raise StudyError.of(problem.under("--base") for problem in error.problems) from error
+
+
+def _flat_ratio(ratio: float) -> float:
+    """A ratio that a mix can have.
+
+    Raises:
+        StudyError: it lies outside of their range, as NaN does.
+    """
+    low, high = RATIO_LIMITS
+    if not low <= ratio <= high:
+        raise StudyError(f"a ratio is a number from {low:g} to {high:g}", place=("--base",), seen=ratio)
+    return ratio
 
 
 def _recipe_of(text: str, frame: RecipeFrame) -> Recipe:

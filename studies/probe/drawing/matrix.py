@@ -14,12 +14,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from engine.errors import counted
 from engine.files import replaced
 from studies.drawing.lettering import Lettering
 from studies.drawing.paragraphs import cut
 from studies.probe.designs.plan import REACH
 from studies.probe.drawing.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
-from studies.results.probe import SCREEN, EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
+from studies.results.probe import SCREEN, TIMES_NOISE, EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
 
 FULL = 2.0
 """Change over the noise of seeds at which a cell has its full colour."""
@@ -210,7 +211,7 @@ def names_of(result: ProbeResult) -> tuple[str, ...]:
 
 
 def number_text(effect: KnobEffect | None, *, signed: bool) -> str:
-    """Return a cell's number: the change over the noise of seeds, with its sign where there is one."""
+    """Return a cell's number: the change in times the noise of seeds, with its sign where there is one."""
     if effect is None or effect.ratio is None or effect.effect is None:
         return NO_NUMBER
     size = abs(effect.ratio)
@@ -241,7 +242,8 @@ def _kind(knob: ProbedKnob) -> str:
 def _about(result: ProbeResult, method: ProbeMethod) -> str:
     run = next(run for run in result.runs if run.method == method)
     how = "one knob at a time" if method == "one at a time" else "many knobs at once (screening)"
-    return f"{how}, from {result.base.label}: {run.recipes} recipes with {run.shots} pictures each"
+    size = f"{counted(run.recipes, 'recipe')} with {counted(run.shots, 'picture')} each"
+    return f"{how}, from {result.base.label}: {size}"
 
 
 def notes_of(result: ProbeResult, method: ProbeMethod) -> tuple[str, ...]:
@@ -249,7 +251,7 @@ def notes_of(result: ProbeResult, method: ProbeMethod) -> tuple[str, ...]:
 
     def lines() -> Iterator[str]:
         yield (
-            "A number is the change from the low to the high value (of a block, from 0 to 1), over the noise of seeds: "
+            f"A number is the change from the low to the high value (of a block, from 0 to 1), in {TIMES_NOISE}: "
             "1 is as much as two seeds of the same recipe differ."
         )
         if any(column.name == "style" for column in result.columns):

@@ -16,7 +16,7 @@ from engine.files import replaced
 from studies.drawing.sheets import RgbPicture
 from studies.probe.drawing.matrix import names_of, number_text
 from studies.probe.drawing.paper import FAINT, INK, Paper, height_of, line_height
-from studies.results.probe import ONE, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
+from studies.results.probe import ONE, TIMES_NOISE, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
 
 WIDTH, MARGIN, GAP = 800, 16, 8
 """Width of a drawing, what is left free around it, and between pictures; pixels."""
@@ -108,13 +108,14 @@ def strongest_knobs(result: ProbeResult, method: ProbeMethod = ONE) -> tuple[str
 
 
 def largest_effects(result: ProbeResult, knob: ProbedKnob, method: ProbeMethod = ONE) -> str:
-    """Return the largest effects of a knob that are told from noise, in words, over the noise of seeds."""
+    """Return the largest effects of a knob that are told from noise, in words."""
     signed = {column.name: column.signed for column in result.columns}
     clear = [one for one in result.effects if (one.knob, one.method) == (knob.name, method) and one.clear]
     clear = sorted((one for one in clear if one.ratio), key=_size, reverse=True)[:NAMED]
     if not clear:
         return "nothing that is told from noise"
-    return ", ".join(f"{one.column} {number_text(one, signed=signed[one.column])}" for one in clear)
+    named = ", ".join(f"{one.column} {number_text(one, signed=signed[one.column])}" for one in clear)
+    return f"{named} {TIMES_NOISE}"
 
 
 def strip_picture(strips: Sequence[KnobStrip], title: str, rows: int, *, headings: bool = False) -> Image.Image:

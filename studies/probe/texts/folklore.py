@@ -17,7 +17,7 @@ from statistics import NormalDist, fmean
 from studies.probe.drawing.matrix import number_text
 from studies.probe.texts.claims import CLAIMS, Changes, Claim, ClaimTest, Stronger
 from studies.results.folklore import AGREES, DISAGREES, OPEN, Answer, Folklore, FolkloreAnswer
-from studies.results.probe import KnobEffect, ProbeMethod, ProbeResult
+from studies.results.probe import TIMES_NOISE, KnobEffect, ProbeMethod, ProbeResult
 
 RISK = 0.05
 """Share of false answers that is accepted, of all claims together."""
@@ -102,7 +102,7 @@ def _tested(test: ClaimTest, effects: _Effects, level: float) -> tuple[Answer, s
     effect = effects.of(test.knob, test.measure)
     if effect is None:
         return OPEN, NOT_MOVED
-    number = f"{test.measure} {number_text(effect, signed=effects.signed[test.measure])} times the noise of seeds"
+    number = f"{test.measure} {number_text(effect, signed=effects.signed[test.measure])} {TIMES_NOISE}"
     if not effect.clear:
         return OPEN, f"{number}, not told from noise"
     is_so = isinstance(test, Changes) or (effect.effect or 0.0) > 0

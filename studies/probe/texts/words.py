@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from studies.probe.designs.plan import REACH
 from studies.results.folklore import OPEN, Folklore
-from studies.results.probe import ONE, EffectColumn, KnobEffect, ProbeMethod, ProbeResult
+from studies.results.probe import ONE, TIMES_NOISE, EffectColumn, KnobEffect, ProbeMethod, ProbeResult
 
 DOT = "·"
 """What stands for an effect that is not told from noise."""
@@ -34,7 +34,7 @@ _DOES: dict[str, tuple[str, str]] = {
 
 
 def matrix_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
-    """Return the matrix of one method as text: each effect over the noise of seeds, a dot where it is not told."""
+    """Return the matrix of one method as text: each effect in times the noise of seeds, a dot where it is not told."""
     width = max((len(knob.label) for knob in result.knobs), default=0) + 1
     head = "".join(f"{_SHORT.get(column.name, column.name):>{_WIDTH}}" for column in result.columns)
     rows = [
@@ -56,7 +56,7 @@ def legend_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
     false = f"{100 * result.level:g} % of the effects told on a measure may be false"
     return [
         f"{method}: every knob from its low to its high value (a block from 0 to 1), {how}; {len(result.shots)} shots",
-        f"each number is the change over the noise of seeds; {DOT} is not told from noise ({false})",
+        f"each number is the change in {TIMES_NOISE}; {DOT} is not told from noise ({false})",
         f"seeds: by how much two pictures of the base differ whose seeds alone differ; in {_units(result)}",
     ]
 
@@ -122,7 +122,7 @@ def agreement(result: ProbeResult) -> str:
 
 def _does(effect: KnobEffect) -> str:
     """What a knob does that goes up, and how that compares with another seed."""
-    seeds = "" if effect.ratio is None else f"{effect.ratio:.2g} of what another seed does"
+    seeds = "" if effect.ratio is None else f"{effect.ratio:.2g} {TIMES_NOISE}"
     words = _DOES.get(effect.column)
     more = words[0] if words and (effect.effect or 0) > 0 else words[1] if words else ""
     return f" ({', '.join(part for part in (more, seeds) if part)})"

@@ -25,12 +25,16 @@ class ExportForm:
     """What the name of its file or folder ends with."""
     takes: frozenset[str] = frozenset()
     """The options that make a difference to it, as the command line calls them without their dashes."""
+    is_folder: bool = False
+    """Whether a folder is written, and not a file."""
     is_renewed: bool = False
     """Whether pages write it again where it is there already: what it says changes."""
 
 
 def _form_of_target(name: str, entry: TargetEntry) -> ExportForm:
-    return ExportForm(name=name, summary=entry.summary, suffix=entry.suffix, takes=entry.takes)
+    return ExportForm(
+        name=name, summary=entry.summary, suffix=entry.suffix, takes=entry.takes, is_folder=entry.is_folder
+    )
 
 
 _CARD = ExportForm(

@@ -163,7 +163,7 @@ class JointSearch:
         shots = [shot.key for shot in self._first.judged.shots]
         parts = [setup.start, options, shots, measuring.spec.search.seed, measuring.panel.version, setup.subject.key]
         tried = [option.settings for axis in self.space.axes for option in axis.options if option.settings]
-        words = {setup.pictures.candidate(settings).vae for settings in tried}
+        words = {word for settings in tried for word in setup.pictures.words(settings)}
         parts += [sorted(words)] if len(words) > 1 else []  # of files: another one of the same name is another search
         return "\n".join(map(repr, parts))
 

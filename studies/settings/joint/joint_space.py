@@ -10,7 +10,7 @@ from typing import Any
 from search.samplers.tradeoffs import OptionKnob, Places
 from studies.pictures.plot_kinds import AxisKind
 from studies.results.settings import PictureSettings
-from studies.settings.values import FREE_STEPS, TriedValues, ValueToTry, label_of
+from studies.settings.values import FREE_STEPS, TriedValues, ValueToTry
 
 UNCHANGED = "the study's own"
 """The label of the settings that the search begins with."""
@@ -103,7 +103,7 @@ class JointSpace:
             if one.settings is None:
                 return one
             settings = one.settings
-            labels.append(f"{axis.kind.name} {label_of(axis.kind, settings)}")
+            labels.append(f"{axis.kind.name} {settings.texts[axis.kind.name]}")
         label = ", ".join(labels) or UNCHANGED
         reason = self.values.refusal(settings)
         return ValueToTry(label=label, settings=settings, reason=reason, is_start=settings == self.start)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from engine.errors import counted
 from studies.results.situations import (
     BROKEN,
     TOO_ALIKE,
@@ -81,7 +82,7 @@ def _amount(kind: str, numbers: SituationNumbers, labels: RecipeLabels) -> float
 
 def _broken_sentence(one: SituationResult, numbers: SituationNumbers, labels: RecipeLabels) -> str:
     others = ", ".join(f"{label} {numbers.broken[label]}" for label in labels.parents)
-    return f"{numbers.broken[labels.subject]} of {one.pictures} pictures are broken ({others})"
+    return f"{numbers.broken[labels.subject]} of {counted(one.pictures, 'picture')} are broken ({others})"
 
 
 def _lost_sentence(one: SituationResult, numbers: SituationNumbers, labels: RecipeLabels) -> str:

@@ -56,8 +56,8 @@ def report_lines(result: SituationsResult, folder: Path) -> Iterator[str]:
     yield from result.remarks
     spared = f" of at most {result.most_pictures:,}" if result.stopped_early else ""
     yield (
-        f"{result.pictures:,} pictures{spared}; the {result.comparisons} intervals of single situations hold together "
-        f"with {result.confidence:.0%}"
+        f"{counted(result.pictures, 'picture')}{spared}; the {result.comparisons:,} intervals of single situations "
+        f"hold together with {result.confidence:.0%}"
     )
     place = situations_folder(folder, result.key)
     if result.sheet:

@@ -107,13 +107,15 @@ def test_a_search_table_of_another_form_is_left(table: str) -> None:
     assert study.read_bytes() == before
 
 
-def test_a_recipe_outside_the_search_space_changes_nothing() -> None:
-    study = write_study(Path())
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+def test_a_recipe_outside_the_search_space_changes_nothing(folder: str) -> None:
+    Path(folder).mkdir(exist_ok=True)
+    study = write_study(Path(folder))
     before = study.read_bytes()
     said = run(card(f"w: {','.join(['7.5'] * 26)}"), "mix.toml", "--study", study, status=1)
     assert "the study file was not changed, for the study could not begin with it" in said
     assert study.read_bytes() == before
-    assert not [path for path in Path().iterdir() if path.name.startswith(".")]
+    assert not [path for path in study.parent.iterdir() if path.name.startswith(".")]
 
 
 def test_a_recipe_of_another_tool_with_block_weights_fits_no_study_that_has_no_such_filter() -> None:

@@ -85,7 +85,10 @@ def test_all_settings_at_once(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--try", "Stepz=3"), "Error: --try: there is no axis 'Stepz'; did you mean Steps?"),
+        (
+            ("--try", "Stepz=3"),
+            "Error: --try: there is no setting 'Stepz'; these can be searched: Steps, Hires steps, ",
+        ),
         (("--try", "Seed=3"), "Error: --try: Seed is not searched"),
         (("--no-hires", "--try", "Denoising=0.4"), "--no-hires leaves it out"),
         (("--finalist", "9"), "finalist"),

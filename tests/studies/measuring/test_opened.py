@@ -16,7 +16,10 @@ from studies.measuring.opened import measuring
 from studies.measuring.subject import study_subject, subject_of
 from studies.store.outcome import read_outcome
 from studies.store.pins import pin_recipe
+from studies.store.renders import shots_key
 from studies.studyfile.read import read_study_file
+from tests.studies.night.test_embeddings import small_study as embedding_study
+from tests.studies.night.test_embeddings import width_of, write_embeddings
 from tests.studies.sample_study import write_small_study
 
 QUIET = Console(quiet=True)
@@ -88,3 +91,30 @@ def test_a_recipe_file_of_the_studys_models_needs_no_engine_of_its_own(copied: P
     swapped = models.replace("A =", "X =").replace("B =", "A =").replace("X =", "B =")
     file.write_text(Recipe.flat(0.25).text + f"\n[models]\n{swapped}", encoding="utf-8")
     assert subject_of(spec, file=file).models
+
+
+def test_a_changed_file_of_an_embedding_that_the_study_does_not_name_renders_anew(tmp_path: Path) -> None:
+    spec = embedding_study(tmp_path)
+    flat = study_subject("FLAT_50", Candidate(recipe=Recipe.flat(0.5)))
+    shots = [replace(spec.shots.trials[0], prompt="a cat, negative_hand-neg", seed=9)]
+
+    places: list[Path] = []
+
+    def drawn() -> int:
+        with measuring(spec, QUIET, name="situations") as opened:
+            opened.make(flat, shots)
+            places.append(opened.workshop.renders.place(flat.candidate, shots))
+            return opened.drawn
+
+    drawn()
+    assert drawn() == 0
+    kept = places[0].parents[1] / shots_key(shots) / places[0].name  # where earlier versions kept them
+    kept.parent.mkdir()
+    places[0].rename(kept)
+    assert drawn() == 1
+    name = "negative_hand-neg.safetensors"
+    other = write_embeddings(tmp_path / "others", width_of(tmp_path / "closeups.safetensors"), seed=10) / name
+    other.replace(tmp_path / "words" / name)
+    assert drawn() == 1
+    assert drawn() == 0
+    assert len(set(places)) == 2

@@ -122,6 +122,8 @@ def test_another_file_in_the_place_of_the_export_is_refused(here: Path) -> None:
 def test_a_file_in_another_folder_has_paths_that_lead_there(here: Path) -> None:
     (here / "plain.py").write_text("def score(image, prompt):\n    return 1.0\n")
     text = (here / "study.toml").read_text().replace("[scorers]\n", '[scorers]\nweights = { "plain.py" = 0.5 }\n')
+    (here / "light.txt").write_text("a cat by day\na cat by night\n")
+    text += '\n[situations]\nsuite = "light.txt"\n\n[settings]\ntry = ["VAE = third.safetensors"]\n'
     (here / "study.toml").write_text(text.replace("[render]\n", '[render]\nembeddings = "references"\n'))
     done = typed(
         "init", "later/next.toml", "--from", "study.toml", "-a", "alpha.safetensors", "-b", "third.safetensors"
@@ -136,6 +138,9 @@ def test_a_file_in_another_folder_has_paths_that_lead_there(here: Path) -> None:
     assert after.rendering.embeddings is not None
     assert after.rendering.embeddings.resolve() == here / "references"
     assert after.scoring.weights == {"../plain.py": 0.5}
+    assert after.situations.suite is not None
+    assert after.situations.suite.resolve() == here / "light.txt"
+    assert after.settings_to_try == ("VAE = ../third.safetensors",)
     assert 'weights = "../sample-clip.safetensors"' in (here / "later" / "next.toml").read_text()
 
 
@@ -169,7 +174,7 @@ def test_modes_of_three_models(here: Path) -> None:
         (
             ("--from", "study.toml", "-a", "same.safetensors", "-b", "same.safetensors"),
             1,
-            "next.toml: models.B: is the same file as A",
+            "not written: next.toml: models.B: is the same file as A",
         ),
         (("--from", "study.toml", "--name", "small"), 1, 'the study "small" is the one before'),
     ],

@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import RenderError
 from engine.shots.hires import Hires
+from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.results.settings import (
@@ -69,6 +70,16 @@ def result(step: SettingsStep) -> SettingsResult:
         notes=("a note",),
         finished=True,
     )
+
+
+def test_a_card_and_the_webuis_text_write_a_value_alike() -> None:
+    finely = replace(WITH_HIRES, cfg=7.1234567, hires=Hires(upscaler="Lanczos", scale=1.7654321, denoise=0.33333333))
+    text = infotext(finely.applied_to(Shot(prompt="a cat", seed=1)), model="m")
+    for name, value in finely.rows.items():
+        if name not in {"VAE", "Hires steps"}:  # a file's name stands where one is named, and no steps are left out
+            assert f", {name}: {value}, " in f", {text.partition(chr(10))[2]}, "
+    assert finely.rows["CFG scale"] == finely.texts["CFG Scale"] == "7.1234567"
+    assert START.rows["CFG scale"] == "7"
 
 
 def test_a_result_is_written_and_read(result: SettingsResult, tmp_path: Path) -> None:

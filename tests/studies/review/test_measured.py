@@ -50,10 +50,10 @@ def test_settings_say_what_is_to_be_changed(tmp_path: Path) -> None:
 def test_probe_names_the_largest_effects_of_each_measure(tmp_path: Path) -> None:
     write_made_probe(tmp_path)
     lines = lines_of(tmp_path)
-    assert lines[0] == "probe, one at a time: 57 recipes, 228 pictures; told from noise:"
+    assert lines[0] == "probe, one at a time: 57 recipes, 228 pictures; told from noise, in times the noise of seeds:"
     clear = [one for one in made_probe().ranked("style", "one at a time") if one.clear]
     (style,) = [line for line in lines[1:9] if line.startswith("  style: ")]
-    assert style.startswith(f"  style: {clear[0].knob} {clear[0].ratio:.2g} x seeds, ")
+    assert style.startswith(f"  style: {clear[0].knob} {clear[0].ratio:.2g}, ")
     assert style.endswith(f" and {len(clear) - 3} more")
     assert lines[-1] == "  what people say of blocks: Another pair may answer otherwise."
 

@@ -58,8 +58,10 @@ def test_vae_files_start_from_the_study_files_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Stepz = 3", r"settings\.try\[1\]: there is no axis 'Stepz'.*Steps"),
-        ("Seed = 1-4", r"Seed is not searched; these settings are: Sampler, Schedule type"),
+        ("Stepz = 3", r"settings\.try\[1\]: there is no setting 'Stepz'; these can be searched: Steps, Hires steps, "),
+        ("Seed = 1-4", r"Seed is not searched; these can be searched: Sampler, Schedule type"),
+        ("denoise strength = 0.4", r"there is no setting 'denoise strength'; these can be searched: Denoising, "),
+        ("CFG = 4", r"there is no setting 'CFG'; these can be searched: CFG Scale, .*Sampler.*Size$"),
         ("Steps", r"'Steps' has no values; write them behind a ="),
         ("Steps = ", r"settings\.try\[1\]: axis Steps: has no values"),
         ("Steps = many", r"value 'many'"),

@@ -24,7 +24,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
 def test_pictures_are_counted_from_the_fewest_to_the_most(small: StudySpec) -> None:
     asked = asked_values(["Sampler = Euler a, Euler", "CFG Scale = 2, 4", "Steps = 2", "Clip skip = 1"])
     plan = planned_settings(small, asked, most=8)
-    assert tried_texts(plan) == ["Sampler: DPM++ 2M, Euler a, Euler", "CFG Scale: 2.0, 4.0"]
+    assert tried_texts(plan) == ["Sampler: DPM++ 2M, Euler a, Euler", "CFG Scale: 2, 4"]
     assert (plan.first, plan.each) == (8, 8)
     assert plan.fewest == 8 * (1 + 2 + 1)
     assert plan.most == 8 * (1 + (2 + 3) + (1 + 2))
@@ -49,9 +49,10 @@ def test_check_says_what_it_costs_and_what_cannot_be_tried(small: StudySpec) -> 
     assert note.level == "note"
     assert note.line.startswith("note")
     assert "`recipe-search settings`: 4 settings with" in note.line
+    assert note.line.endswith(" where none is kept")
     (wrong,) = settings_costs(replace(small, settings_to_try=("Stepz = 2",)), 2.0)
     assert wrong.level == "warning"
-    assert "settings.try[1]: there is no axis 'Stepz'; did you mean Steps?" in wrong.line
+    assert "settings.try[1]: there is no setting 'Stepz'; these can be searched: Steps, " in wrong.line
     with pytest.raises(StudyError, match="Stepz"):
         planned_settings(replace(small, settings_to_try=("Stepz = 2",)))
 

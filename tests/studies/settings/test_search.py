@@ -257,18 +257,30 @@ def test_pictures_of_the_proof_are_not_rendered_again(copied: Path) -> None:
         assert study.drawn - before < setup.pictures.judged.ends[0]
 
 
-def test_another_upscaler_file_of_the_same_name_makes_other_pictures(copied: Path, tmp_path: Path) -> None:
-    file = tmp_path / "4x-Sharp.pth"
+def test_another_upscaler_file_of_the_same_name_makes_other_pictures(copied: Path) -> None:
+    file = copied.parent / "4x-Sharp.pth"
     file.write_bytes(b"one")
-    with opened(copied, hires=True) as (study, setup):
-        spec = replace(study.spec, rendering=replace(study.spec.rendering, upscalers=tmp_path))
-        setup.pictures.measuring = replace(study, spec=spec)
-        plain = replace(setup.start, hires=Hires(upscaler="Lanczos"))
-        sharp = replace(setup.start, hires=Hires(upscaler="4x-Sharp"))
-        first = setup.pictures.candidate(sharp)
-        assert first.key not in {setup.pictures.candidate(plain).key, setup.subject.candidate.key}
-        assert setup.pictures.candidate(plain) == setup.pictures.candidate(setup.start)
-        file.write_bytes(b"other")
-        assert replace(setup.pictures).candidate(sharp).key != first.key
-        file.unlink()  # told where it is to be used
-        assert replace(setup.pictures).candidate(sharp) == setup.pictures.candidate(plain)
+    copied.write_text(copied.read_text().replace("[render]\n", '[render]\nupscalers = "."\n'))
+
+    def seen() -> tuple[Path, Path, list[str]]:
+        with opened(copied, hires=True) as (study, setup):
+            plain = replace(setup.start, hires=Hires(upscaler="Lanczos"))
+            sharp = replace(setup.start, hires=Hires(upscaler="4x-Sharp"))
+            assert setup.pictures.words(plain) == setup.pictures.words(setup.start)
+            places = [
+                study.workshop.renders.place(
+                    setup.pictures.candidate(one), [one.applied_to(setup.pictures.judged.shots[0])]
+                )
+                for one in (plain, sharp)
+            ]
+            return places[0], places[1], setup.pictures.words(sharp)
+
+    first = seen()
+    assert seen() == first
+    file.write_bytes(b"other")
+    other = seen()
+    assert other[0] == first[0]
+    assert other[1] != first[1]
+    assert other[2] != first[2]
+    file.unlink()  # told where it is to be used
+    assert seen()[1] not in {first[1], other[1]}

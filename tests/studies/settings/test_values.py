@@ -19,7 +19,6 @@ from studies.settings.values import (
     SECOND_PASS,
     TriedValues,
     ValueToTry,
-    label_of,
     start_settings,
     with_value,
     with_value_of,
@@ -43,9 +42,9 @@ def labels(found: list[ValueToTry]) -> list[str]:
 
 
 def test_numbers_go_around_what_there_is_and_come_in_order() -> None:
-    assert labels(values(START, "CFG Scale")) == ["3.5", "4.5", "5.5", "7.0", "9.0", "10.5"]
+    assert labels(values(START, "CFG Scale")) == ["3.5", "4.5", "5.5", "7", "9", "10.5"]
     assert labels(values(START, "Steps")) == ["8", "12", "16", "20", "25", "30", "40"]
-    assert labels(values(replace(START, cfg=1.0), "CFG Scale")) == ["1.0", "1.5"]
+    assert labels(values(replace(START, cfg=1.0), "CFG Scale")) == ["1", "1.5"]
     assert labels(values(HIRES, "Denoising")) == ["0.3", "0.4", "0.5", "0.55", "0.6", "0.7"]
     assert labels(values(HIRES, "Hires upscale")) == ["1.25", "1.5", "1.75", "2"]
     found = values(START, "CFG Scale")
@@ -88,6 +87,10 @@ def test_what_no_picture_can_have_is_left_aside_with_the_reason() -> None:
         if one.reason
     ]
     assert "DDIM has noise levels of its own" in reason
+
+
+def test_a_value_that_no_picture_can_have_is_written_as_the_others_are() -> None:
+    assert [one.label for one in values(START, "CFG Scale", 4.0, 999.0)] == ["4", "7", "999"]
 
 
 def test_clip_skip_is_for_sd1_alone() -> None:
@@ -145,7 +148,7 @@ def test_the_value_of_one_setting_goes_into_others(axis: str) -> None:
         "Size": (640, 640),
     }[axis]
     changed = with_value(kind, other, HIRES)
-    assert label_of(kind, changed) != label_of(kind, HIRES)
+    assert changed.texts[kind.name] != HIRES.texts[kind.name]
     assert with_value_of(kind, changed, HIRES) == changed
     assert with_value_of(kind, HIRES, changed) == HIRES
 

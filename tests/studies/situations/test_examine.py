@@ -33,6 +33,8 @@ from studies.results.situations import (
 )
 from studies.situations.at_night import examine_first_finalist
 from studies.situations.examine import Examination
+from studies.situations.planned import situations_costs
+from studies.situations.rivals import parents_of
 from studies.situations.showing.overview import COLOURS
 from studies.situations.showing.pictures import KeptPictures, forget_others, with_pictures
 from studies.situations.suite import read_suite
@@ -213,3 +215,19 @@ def test_weak_spots_are_shown_beside_the_parents(once: tuple[Path, SituationsRes
         assert COLOURS[WORSE] in {colour for _, colour in name.getcolors(1 << 24) or ()}, "the weak spot's name is red"
     forget_others(tmp_path, result)
     assert [path.name for path in place.glob("*.png")] == ["overview.png"]
+
+
+def test_check_counts_what_is_kept(once: tuple[Path, SituationsResult, int], tmp_path: Path) -> None:
+    study, result, _ = once
+    spec = read_study_file(Path(shutil.copytree(study.parent, tmp_path / "copy")) / study.name)
+
+    def cost() -> str:
+        return next(one.line for one in situations_costs(spec, 1.0) if one.level == "note")
+
+    assert cost().endswith(f" pictures, {result.pictures:,} of them kept, and {result.subject.label} needs no others")
+    gone = parents_of(spec)[0].candidate.key[:20]
+    for place in spec.storage.folder.glob(f"renders/*/*/{gone}"):
+        shutil.rmtree(place)
+    assert f" pictures, {result.pictures * 3 // 4:,} of them kept, the others about " in cost()
+    shutil.rmtree(spec.storage.folder / "renders")
+    assert " of them kept" not in cost()

@@ -59,3 +59,11 @@ def test_check_tells_them(spec: StudySpec, tmp_path: Path) -> None:
     assert "2 situations" in levels["note"]
     spec = replace(spec, situations=replace(spec.situations, frame="a photo"))
     assert [finding.level for finding in situations_costs(spec, 1.0)] == ["note"]
+
+
+def test_check_refuses_lists_that_name_themselves(spec: StudySpec, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("red, {by day|__words__}\nblue, a house\n")
+    spec = replace(spec, situations=replace(spec.situations, suite=tmp_path / "words.txt", night=True))
+    (found,) = situations_costs(spec, 1.0)
+    assert found.level == "error"
+    assert "this list names itself: words -> words" in found.line

@@ -95,6 +95,33 @@ def test_a_wrong_frame_of_the_study_is_told_once_where_it_stands(lists: Path, fr
     assert len(caught.value.problems) <= 2
 
 
+@pytest.mark.parametrize(
+    ("files", "frame", "circle"),
+    [
+        ({"a": "red __a__\nblue\n"}, "", "a.txt: this list names itself: a -> a;"),
+        ({"a": "red {__b__|ok}\nblue\n", "b": "x __~c__\n", "c": "y\n__a__\n"}, "", "a.txt: .*: a -> b -> c -> a;"),
+        ({"b": "x\n__a__\n", "a": "y __b__\n"}, "a photo, __situation__", "a.txt: .*: a -> b -> a;"),
+        ({"light": "day __li*__\n"}, "", "this list names itself: li\\* -> li\\*;"),
+    ],
+)
+def test_lists_that_name_themselves_are_refused_before_anything_is_drawn(
+    tmp_path: Path, files: dict[str, str], frame: str, circle: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    with pytest.raises(StudyError, match=circle) as caught:
+        read_suite(tmp_path, frame)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_list_outside_of_the_suite_that_names_itself_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "light.txt").write_text("day, __moon__\n")
+    (tmp_path / "moon.txt").write_text("full {__sky__|}\n")
+    (tmp_path / "sky.txt").write_text("clear\nwith __moon__\n")
+    with pytest.raises(StudyError, match=r"moon.txt: this list names itself: moon -> sky -> moon"):
+        read_suite(tmp_path / "light.txt")
+
+
 def test_all_that_is_wrong_with_all_lists_is_told_at_once(lists: Path) -> None:
     (lists / "light.txt").write_text("__moon__ light\n{a|__sun__}\nunclosed {a|b\n")
     (lists / "broken.yaml").write_text("a: [")
@@ -110,7 +137,7 @@ def test_all_that_is_wrong_with_all_lists_is_told_at_once(lists: Path) -> None:
         'light.txt: this wildcard has no list ("__sun__")',
         'the choices of "unclosed {a|b" cannot be read',
         "broken.yaml: the lists of this file cannot be read",
-        'loop.txt: the choices of "__loop__" cannot be read',
+        "loop.txt: this list names itself: loop -> loop; take one of these wildcards out of its list",
         "twice.txt: two lines begin with #:",
         "choice.txt: the line stands within a choice",
         "bad.txt: line 1 is not UTF-8",

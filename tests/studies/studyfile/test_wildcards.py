@@ -141,6 +141,13 @@ def test_what_cannot_be_read_is_refused(lists: Path, text: str) -> None:
         expanded(text, folder=lists, seed=0, shot_seed=0)
 
 
+def test_a_circle_of_lists_is_named(lists: Path) -> None:
+    (lists / "one.txt").write_text("__two__\n")
+    (lists / "two.txt").write_text("a __one__\n")
+    with pytest.raises(StudyError, match=r"a list names itself: one -> two -> one"):
+        expanded("__two__", folder=lists, seed=0, shot_seed=0)
+
+
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"render\.wildcards: .*there is no such folder"):
         expanded("plain", folder=tmp_path / "nowhere", seed=0, shot_seed=0)

@@ -94,3 +94,9 @@ def test_a_base_is_a_ratio_a_preset_a_row_or_a_file(spec: StudySpec, tmp_path: P
     for wrong in ("GRAD_W", "gone.toml", "pin"):
         with pytest.raises(StudyError):
             planned_probe(spec, ProbeOptions(base=wrong))
+
+
+@pytest.mark.parametrize("ratio", ["nan", "inf", "-inf", "1e999", "99"])
+def test_a_base_is_a_ratio_that_a_mix_can_have(spec: StudySpec, ratio: str) -> None:
+    with pytest.raises(StudyError, match=r"--base: .*-2 to 3"):
+        planned_probe(spec, ProbeOptions(base=ratio))

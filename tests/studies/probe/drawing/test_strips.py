@@ -73,7 +73,9 @@ def test_knobs_stand_in_the_order_of_what_they_do_to_pixels(result: ProbeResult)
 
 
 def test_the_largest_effects_are_told_and_noise_is_not(result: ProbeResult) -> None:
-    assert largest_effects(result, result.knob("OUT07")).startswith("detail −4.50, ")
+    told = largest_effects(result, result.knob("OUT07"))
+    assert told.startswith("detail −4.50, ")
+    assert told.endswith(" times the noise of seeds")
     assert largest_effects(result, result.knob("IN00")) == "nothing that is told from noise"
 
 

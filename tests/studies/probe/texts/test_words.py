@@ -90,10 +90,10 @@ def test_all_lines_of_the_matrix_are_as_long_and_fit_a_wide_terminal() -> None:
 
 def test_the_strongest_knobs_are_named_in_sentences() -> None:
     assert sentences(RESULT, ONE) == [
-        "IN01 moves pixels most: 8 8-bit steps (0.8 of what another seed does); then OUT05 (6), IN00 (4)",
-        "IN01 moves contrast most: -3 8-bit steps (lowers contrast, 0.3 of what another seed does); then OUT05 (+2)",
+        "IN01 moves pixels most: 8 8-bit steps (0.8 times the noise of seeds); then OUT05 (6), IN00 (4)",
+        "IN01 moves contrast most: -3 8-bit steps (lowers contrast, 0.3 times the noise of seeds); then OUT05 (+2)",
         "no block is told from noise with 8 shots in style",
-        "CONT moves pixels most: 12 8-bit steps (1.2 of what another seed does)",
+        "CONT moves pixels most: 12 8-bit steps (1.2 times the noise of seeds)",
         "no multiplier or Adjust value is told from noise with 8 shots in contrast, style",
         "no pixel changes with OUT11: the models are the same there",
     ]
