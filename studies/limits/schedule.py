@@ -96,8 +96,8 @@ class NightSchedule:
 
     @property
     def spare_s(self) -> float:
-        """Seconds for trials: what the comparison of the finalists leaves."""
-        return self.left_s - self.pace.proof_seconds(self.needs.compared)
+        """Seconds for trials: what the comparison of the finalists leaves, should it be slow."""
+        return self.left_s - self.pace.slow_proof_seconds(self.needs.compared, self.needs.shots)
 
     def counts(self, suggester: Suggester, store: StudyStore) -> NightCounts:
         """Return what the night has made and has ahead.
@@ -192,7 +192,16 @@ class NightSchedule:
 
     def has_time_for_a_recipe(self) -> bool:
         """Return whether one more recipe of the proof fits."""
-        return self.left_s >= self.pace.proof_seconds(self.needs.shots)
+        return self.left_s >= self.pace.slow_proof_seconds(self.needs.shots, self.needs.shots)
+
+    def end_proof(self, pictures: int) -> None:
+        """Take note that the proof is made, so that what is left of the night is for trials.
+
+        Args:
+            pictures: that the night made beside its trials since what the proof compares with was drawn.
+        """
+        self.needs = ProofNeeds()
+        self.other_pictures += pictures
 
     def _planned(self, counts: NightCounts) -> dict[Stage, int]:
         return shortened(counts.whole, counts.before, counts.now, counts.shots, self._room(counts))

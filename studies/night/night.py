@@ -34,7 +34,7 @@ from studies.night.writer import Writer
 from studies.store.backend import Backend, StudyWorker
 from studies.store.backends import backend_of
 from studies.store.journal.workers import BusyError
-from studies.store.note_keys import PROVED, PROVING
+from studies.store.note_keys import AFTER_PROOF, PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.storage import HUNG, StudyStore
 from studies.studyfile.spec import StudySpec
@@ -165,6 +165,7 @@ class Night:
             raise NightStopped(STOPPED)
         if not self._proof:
             return None
+        drawn = workshop.drawn
         try:
             with backend.held("proof", _raise_busy), keeper.working("the proof"):
                 outcome = self._prove(workshop, store, models, worker, schedule)
@@ -173,7 +174,20 @@ class Night:
             return None
         if outcome is not None:
             self._go_on(outcome, workshop, store, models, keeper, schedule)
+            schedule.end_proof(workshop.drawn - drawn)
+            self._try_on(loop, store, schedule)
         return outcome
+
+    def _try_on(self, loop: TrialLoop, store: StudyStore, schedule: NightSchedule) -> None:
+        """Make further trials in what the proof left of a night with a limit; a later night proves them."""
+        if not self._limits.is_limited or not loop.has_another():
+            return
+        self._say("the proof is made, and there is room for further trials, which a later night proves")
+        try:
+            loop.run(self._account(store, schedule, aloud=False), self.console)
+        except ProblemError as error:
+            self._say(f"after the proof: {error}")
+        store.note(AFTER_PROOF, {"trials": len(store.trials())})
 
     def _go_on(
         self,
