@@ -139,8 +139,9 @@ class TrialLoop:
                     if not (taken := taken + 1) % PREPARED_EVERY:
                         self.writer.submit(partial(delete, self.thinning.chosen(self.store)))
                         self.writer.submit(partial(claims.suggester.prepare, self.store.history()))
-                    self._drawn = 0
+                    self._drawn, drawn = 0, self.workshop.drawn
                     yield claim
+                    self.schedule.in_trials += self.workshop.drawn - drawn
                     shots = len(claim.proposal.slots) or self.schedule.every
                     self.schedule.pace.add(TrialTime(shots=shots, drawn=self._drawn, seconds=clock.now() - started))
                     continue
