@@ -14,6 +14,9 @@ from engine.errors import Named
 from scorers.errors import ScorerError
 from scorers.features import Features, Values
 
+LARGEST = 1e100
+"""The largest size of a number that a scorer may return: squares of larger ones are no numbers any more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -115,9 +118,9 @@ def checked_values(name: str, compute: Callable[[], Any], count: int) -> Values:
         raise  # whoever has the pictures makes room, and tries again
     except Exception as error:
         raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
-    if values.shape != (count,) or np.isinf(values).any():
+    if values.shape != (count,) or (np.abs(values) > LARGEST).any():
         raise ScorerError(
-            f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures",
+            f"scorer {name!r} returned shape {values.shape} or numbers beyond {LARGEST:g} for {count} pictures",
             remedy="return one number per picture, NaN where a picture cannot be scored",
         )
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from engine.errors import Named, Place
 from search.errors import SearchError
@@ -13,6 +14,14 @@ Point = Mapping[str, float]
 """One candidate: a number for every free knob of the space, by knob name."""
 Slots = tuple[int, ...]
 """Which of a study's shots a trial drew, by their places; values on different shots are not comparable as they are."""
+
+LARGEST = 1e100
+"""The largest size of a value: squares of larger ones are no numbers any more."""
+
+
+def is_measured(value: float | None) -> TypeGuard[float]:
+    """Whether a trial's value is one that the search can reckon with: finite, and no larger than `LARGEST` in size."""
+    return value is not None and abs(value) <= LARGEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +33,8 @@ class TrialRecord:
     that still runs elsewhere is recorded as if it had failed, so that nobody else tries the same.
 
     Raises:
-        SearchError: the value or its standard error is not finite; write None, never a made-up number.
+        SearchError: the value or its standard error is not finite, or is beyond `LARGEST`; write None, never a made-up
+            number.
     """
 
     number: int
@@ -49,7 +59,11 @@ class TrialRecord:
             raise SearchError(
                 f"value {self.value} is not a finite number", place=self._place, remedy="write None instead"
             )
-        if self.standard_error is not None and not 0 <= self.standard_error < math.inf:
+        if self.value is not None and not is_measured(self.value):
+            raise SearchError(
+                f"value {self.value:g} is beyond {LARGEST:g}", place=self._place, remedy="divide all values by the same"
+            )
+        if self.standard_error is not None and not 0 <= self.standard_error <= LARGEST:
             raise SearchError(
                 f"{self.standard_error} is no standard error", place=self._place, remedy="write None instead"
             )

@@ -157,7 +157,7 @@ def importance(
     chosen, plan = newest_of_each_stage(history, most), plan or SearchPlan()
     state = SearchState(space, plan, chosen)
     scores = {trial.number: trial.value or 0.0 for trial in state.trials.comparable}
-    observations = state.trials.observations()
+    observations = state.trials.plain_observations
     if observations is None or not space.free:
         return None
     if len(scores) < FEWEST_SCORES or len(set(observations.values)) < 2:

@@ -6,7 +6,6 @@ stopped. What was proposed is kept with the trial, so that trials still running 
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
@@ -19,7 +18,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import SearchError
-from search.history import TrialRecord
+from search.history import TrialRecord, is_measured
 from search.plan import SearchPlan
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal, Suggester
@@ -43,7 +42,8 @@ class RecipeSampler(BaseSampler):
 
     The objective asks for the knobs by ``trial.suggest_float(name, low, high)`` with the space's names and bounds, or a
     study is asked with ``study.ask(distributions(space))``. Parameters that are no knobs are drawn at random. Studies
-    of several objectives are refused with a ValueError, as by Optuna's other samplers of one objective.
+    of several objectives are refused with a ValueError, as by Optuna's other samplers of one objective. A value that is
+    infinite or beyond 1e100 counts as a recipe that cannot be used, as does a penalty such as 1e300.
 
     Args:
         space: that is searched.
@@ -128,13 +128,12 @@ class RecipeSampler(BaseSampler):
         except (KeyError, SearchError):
             return None
         value = trial.value if trial.state is TrialState.COMPLETE else None
-        finite = value is not None and math.isfinite(value)
         return TrialRecord(
             number=trial.number,
             stage=trial.system_attrs.get(STAGE, "refine"),
             point=point,
-            value=sign * value if finite and value is not None else None,
-            infeasible=value is not None and not finite,
+            value=sign * value if is_measured(value) else None,
+            infeasible=value is not None and not is_measured(value),
         )
 
 

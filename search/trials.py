@@ -172,7 +172,7 @@ class SearchTrials:
         return (self._standard_error or 0.0) / spread if spread > 0 else 0.0
 
     def observations(self, last: Stage = "refine", most: int | None = None) -> Observations | None:
-        """Return what the trials of a stage and those before it observed; None: nothing.
+        """Return what the trials of a stage and those before it observed, low values raised to a floor; None: nothing.
 
         A failed trial says nothing about its recipe. An infeasible one is no observation of the objective: what it says
         of where pictures break goes along as `Observations.broken`.
@@ -182,7 +182,7 @@ class SearchTrials:
             most: how many trials of that stage are counted.
         """
         if (last, most) not in self._observations:
-            self._observations[last, most] = self._observations_of(self._places(last, most))
+            self._observations[last, most] = _raised(self._observations_of(self._places(last, most)))
         return self._observations[last, most]
 
     def observed(self, last: Stage = "refine", most: int | None = None) -> list[tuple[TrialRecord, EncodedPoint]]:
@@ -194,7 +194,7 @@ class SearchTrials:
         """Return observations whose settled trials are those that the next trials will need; None: not known yet."""
         seen = self._places("refine", None)
         ahead = settled_next(len(self._valued(seen)))
-        return None if ahead is None else self._observations_of(seen, ahead)
+        return None if ahead is None else _raised(self._observations_of(seen, ahead))
 
     def _places(self, last: Stage, most: int | None) -> list[int]:
         """Return the places of all trials of a stage, or its first ones, and those before it, that say something."""
@@ -226,16 +226,11 @@ class SearchTrials:
 
     @cached_property
     def plain_observations(self) -> Observations | None:
-        """What all trials observed, none raised to a floor: for what a recipe is expected to be worth."""
-        return self._plain_observations_of(self._places("refine", None))
+        """What all trials observed, none raised to a floor: for what recipes are expected to be worth, and why."""
+        return self._observations_of(self._places("refine", None))
 
     def _observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
-        from search.surrogate.value_floor import floored
-
-        plain = self._plain_observations_of(seen, settled)
-        return plain and floored(plain)
-
-    def _plain_observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
+        """Return what the trials at some places observed; None: none of them has a value."""
         valued = self._valued(seen)
         chosen, settled = self._chosen(valued, settled)
         if not valued:
@@ -314,6 +309,13 @@ class SearchTrials:
                 if not still:
                     break
         return frozenset() if first is None else frozenset(knob.name for knob in self.space.free) - still
+
+
+def _raised(plain: Observations | None) -> Observations | None:
+    """Return observations for proposals: with low values raised to a floor where that helps."""
+    from search.surrogate.value_floor import floored
+
+    return plain and floored(plain)
 
 
 @lru_cache(maxsize=4)

@@ -1,8 +1,15 @@
-"""Bytes and seconds, for people."""
+"""Bytes and seconds, for people.
+
+A GB is 10^9 bytes in everything that is said, as on disks. In the name of a graphics card alone it is 2^30 bytes: a
+card of 8 GB holds 8.6 GB.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+CARD_GB = 2**30
+"""Bytes of a GB in the name of a graphics card."""
 
 
 def size_text(count: float) -> str:

@@ -20,7 +20,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
-import math
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -37,7 +36,7 @@ from torch import Tensor
 
 from engine.errors import Named
 from engine.files import file_kind, readable, user_path
-from scorers.base import Calibration, Scorer
+from scorers.base import LARGEST, Calibration, Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from scorers.features import EMBEDDING, STATISTICS, Features, Values
@@ -219,8 +218,8 @@ class ScoreFunction:
             number = float(answer)
         except (TypeError, ValueError):
             raise ScorerError(f"returned {type(answer).__name__} {str(answer)[:60]} instead of a number") from None
-        if not math.isfinite(number):
-            raise ScorerError(f"returned {number} for a picture instead of a finite number")
+        if not abs(number) <= LARGEST:
+            raise ScorerError(f"returned {number:g} for a picture instead of a number of {LARGEST:g} at most")
         return number
 
 

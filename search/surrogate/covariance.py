@@ -142,7 +142,7 @@ def noise_factors(shares: Sequence[float]) -> Array:
 
 def trend_at(rows: Array, centre: Array) -> Array:
     """Return the quadratic trend of rows, 0 at the centre, ``(n,)``."""
-    return TREND_STEEPNESS * np.square(rows - centre).mean(1)
+    return TREND_STEEPNESS * (np.square(rows - centre).sum(1) / max(rows.shape[1], 1))
 
 
 def matern(squared: Array) -> tuple[Array, Array]:

@@ -89,6 +89,8 @@ class HyperparameterDensity(ObservationArrays):
         """Return minus the log prior density and its gradient."""
         centres, widths = np.array([LOG_AMPLITUDE, self.log_noise, LOG_TREND]).T
         off = (theta[:3] - centres) / widths
+        if not self.columns:
+            return 0.5 * float(off @ off), off / widths
         expected, width, spread = LOG_INVERSE_SCALES
         mean = float(theta[3:].mean())
         away, round_mean = (mean - expected) / width, (theta[3:] - mean) / spread

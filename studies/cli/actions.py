@@ -107,6 +107,7 @@ def search_study(
     proof: bool = True,
     limits: NightLimits | None = None,
     begin_again: Callable[[], None] = lambda: None,
+    begun_again: bool = False,
 ) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
@@ -117,6 +118,7 @@ def search_study(
         proof: whether to prove the finalists when no trial is left.
         limits: what the night may take; None: what its plan needs.
         begin_again: as ``Night`` takes it.
+        begun_again: as ``Night`` takes it.
 
     Returns:
         The outcome; None if another worker makes it, or if none is to be made.
@@ -133,6 +135,7 @@ def search_study(
         limits=limits,
         guess=guess,
         begin_again=begin_again,
+        begun_again=begun_again,
         afterwards=examine_first_finalist if spec.situations.night else nothing_afterwards,
     ).run()
     if not proof:

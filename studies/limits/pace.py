@@ -27,8 +27,14 @@ TRUSTED = 3
 how many say how fast trials are beside the proof."""
 FEW = 10
 """From so many trials on the guess counts no more."""
-CAREFUL = 0.75
-"""The share of the last trials that the next one is taken to be no slower than, when one more is to fit."""
+CAREFUL = 10
+"""No trial is taken to be slower than the slowest of so many last ones, when one more is to fit."""
+SLOWER = 0.02
+"""The part by which it may be slower than that one all the same, on a device that gets slower."""
+NEWEST = 5
+"""How many of the newest trials say how fast the proof will be, where they are slower than those before them."""
+MARGIN = 0.1
+"""The part of its time that the proof may take longer than expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +83,9 @@ class NightPace:
         return shots * self._each([one.seconds / one.shots for one in self.trials])
 
     def slow_trial_seconds(self, shots: int) -> float:
-        """Return the seconds that most trials with so many pictures do not exceed."""
-        times = sorted(self._with_guess([one.seconds / one.shots for one in self.trials]))
-        return shots * times[int(CAREFUL * (len(times) - 1))] if times else 0.0
+        """Return the seconds that the next trial should not exceed if it draws so many pictures."""
+        times = self._with_guess([one.seconds / one.shots for one in self.trials])
+        return (1 + SLOWER) * shots * max(times[-CAREFUL:], default=0.0)
 
     @property
     def drawn_share(self) -> float:
@@ -93,6 +99,24 @@ class NightPace:
             return pictures * now
         return pictures * self.proof_each * (now / self.beside if self.beside else 1.0)
 
+    def slow_proof_seconds(self, pictures: int, shots: int) -> float:
+        """Return the seconds that so many pictures of the proof should not exceed.
+
+        Their expected seconds, had all trials been as slow as the newest, with a margin, and with one recipe as much
+        slower than expected as the slowest of the last trials was.
+
+        Args:
+            pictures: that are left to draw.
+            shots: of them, the pictures of one recipe.
+        """
+        times = [one.seconds / one.drawn for one in self.trials]
+        known, expected = self._with_guess(times), self._each(times)
+        if not expected:
+            return self.proof_seconds(pictures)
+        newest = fmean(known[-NEWEST:]) if len(times) >= NEWEST else expected
+        slowest = min(shots, pictures) * (max(known[-CAREFUL:]) / expected - 1)
+        return self.proof_seconds(1) * ((1 + MARGIN) * max(newest / expected, 1.0) * pictures + max(slowest, 0.0))
+
     def _beside(self) -> float | None:
         times = [one.seconds / one.drawn for one in self.trials]
         return median(times) if len(times) >= TRUSTED else None
@@ -103,8 +127,8 @@ class NightPace:
         return fmean(min(one, OUTLIER * median(known)) for one in known) if known else 0.0
 
     def _with_guess(self, times: list[float]) -> list[float]:
-        """Some times, and the guess where they are few."""
-        return times if self.guess is None or len(times) >= FEW else [*times, *[self.guess] * TRUSTED]
+        """Some times, after the guess where they are few."""
+        return times if self.guess is None or len(times) >= FEW else [*[self.guess] * TRUSTED, *times]
 
 
 def pace_of_records(store: StudyStore, every: int, guess: float | None = None) -> NightPace:

@@ -9,7 +9,7 @@ from typing import Self
 
 from search.plan import STAGES, Stage
 from search.suggester import Suggester
-from studies.limits.account import NightAccount, account_of
+from studies.limits.account import NightAccount, account_of, keep_account
 from studies.limits.counts import NightCounts
 from studies.limits.deadline import Clock, NightLimits
 from studies.limits.pace import NightPace, pace_of_records
@@ -61,14 +61,18 @@ class NightSchedule:
     """How many shots the study has."""
     other_pictures: int = 0
     """Pictures that the night made beside its trials."""
+    made_before: int = 0
+    """How many of them it made before this process began or joined it."""
+    in_trials: int = 0
+    """Pictures that this process drew in trials that ended."""
     workers: int = 1
     """How many are at work."""
 
     @classmethod
     def of(
-        cls, store: StudyStore, limits: NightLimits, clock: Clock, *, every: int, guess: float | None, alone: bool
+        cls, store: StudyStore, limits: NightLimits, clock: Clock, *, every: int, guess: float | None, is_new: bool
     ) -> Self:
-        """Return the schedule of a night that begins; or that is going on, where other workers are at it.
+        """Return the schedule of a night that begins; or of one that is going on.
 
         Args:
             store: of the study.
@@ -76,9 +80,9 @@ class NightSchedule:
             clock: of the night.
             every: how many shots the study has.
             guess: seconds of a picture where nothing was measured yet.
-            alone: whether no other worker is at the study.
+            is_new: whether it begins: no other worker is at it, and it is not one that hung and is begun again.
         """
-        known = None if alone else account_of(store)
+        known = None if is_new else account_of(store)
         return cls(
             limits=limits,
             clock=clock,
@@ -87,7 +91,31 @@ class NightSchedule:
             first=known.first if known else len(store.history()),
             every=every,
             other_pictures=known.other_pictures if known else 0,
+            made_before=known.other_pictures if known else 0,
         )
+
+    @property
+    def begun(self) -> NightAccount:
+        """The night before anything is planned: by it a process that begins again knows what it is in the middle of."""
+        return NightAccount(
+            began=self.began,
+            first=self.first,
+            until=self.limits.until,
+            trials=self.limits.trials,
+            pictures=self.limits.pictures,
+            other_pictures=self.other_pictures,
+        )
+
+    def hand_over(self, store: StudyStore, drawn: int) -> None:
+        """Keep how many pictures the night made, those that nothing else counts among them, for a process to come.
+
+        Args:
+            store: of the study.
+            drawn: pictures that this process drew.
+        """
+        known = account_of(store)
+        if known is not None and known.began == self.began:
+            keep_account(store, replace(known, other_pictures=self.made_before + drawn - self.in_trials))
 
     @property
     def left_s(self) -> float:
@@ -96,8 +124,8 @@ class NightSchedule:
 
     @property
     def spare_s(self) -> float:
-        """Seconds for trials: what the comparison of the finalists leaves."""
-        return self.left_s - self.pace.proof_seconds(self.needs.compared)
+        """Seconds for trials: what the comparison of the finalists leaves, should it be slow."""
+        return self.left_s - self.pace.slow_proof_seconds(self.needs.compared, self.needs.shots)
 
     def counts(self, suggester: Suggester, store: StudyStore) -> NightCounts:
         """Return what the night has made and has ahead.
@@ -128,18 +156,13 @@ class NightSchedule:
         trials, pictures = counts.trials_to(planned), counts.pictures_to(planned)
         each = round(pictures / trials) if trials else 0
         proved = self.needs.compared
-        return NightAccount(
-            began=self.began,
-            first=self.first,
-            until=self.limits.until,
-            trials=self.limits.trials,
-            pictures=self.limits.pictures,
+        return replace(
+            self.begun,
             planned=planned,
             whole=counts.whole,
             shots=each,
             trial_seconds=self.pace.trial_seconds(each) if self.pace.is_known else None,
             proof_seconds=self.pace.proof_seconds(proved) if self.pace.is_known and proved else None,
-            other_pictures=self.other_pictures,
         )
 
     def tonight(self, suggester: Suggester, counts: NightCounts) -> Suggester:
@@ -192,7 +215,16 @@ class NightSchedule:
 
     def has_time_for_a_recipe(self) -> bool:
         """Return whether one more recipe of the proof fits."""
-        return self.left_s >= self.pace.proof_seconds(self.needs.shots)
+        return self.left_s >= self.pace.slow_proof_seconds(self.needs.shots, self.needs.shots)
+
+    def end_proof(self, pictures: int) -> None:
+        """Take note that the proof is made, so that what is left of the night is for trials.
+
+        Args:
+            pictures: that the night made beside its trials since what the proof compares with was drawn.
+        """
+        self.needs = ProofNeeds()
+        self.other_pictures += pictures
 
     def _planned(self, counts: NightCounts) -> dict[Stage, int]:
         return shortened(counts.whole, counts.before, counts.now, counts.shots, self._room(counts))

@@ -95,6 +95,11 @@ class TrialLoop:
                 log.warning("the trial in work is marked by the next night, or by another worker (%s)", why)
             raise
 
+    def has_another(self) -> bool:
+        """Whether there is another trial to make, and room for it in a night with a limit."""
+        fits = self.schedule.fits_one_more(self.schedule.counts(self.suggester, self.store))
+        return fits and self.suggester.next(self.store.history()) is not None
+
     def _try_each(self, bar: Meter) -> None:
         failures = 0
         for claim in self._claimed(bar):
@@ -134,8 +139,9 @@ class TrialLoop:
                     if not (taken := taken + 1) % PREPARED_EVERY:
                         self.writer.submit(partial(delete, self.thinning.chosen(self.store)))
                         self.writer.submit(partial(claims.suggester.prepare, self.store.history()))
-                    self._drawn = 0
+                    self._drawn, drawn = 0, self.workshop.drawn
                     yield claim
+                    self.schedule.in_trials += self.workshop.drawn - drawn
                     shots = len(claim.proposal.slots) or self.schedule.every
                     self.schedule.pace.add(TrialTime(shots=shots, drawn=self._drawn, seconds=clock.now() - started))
                     continue

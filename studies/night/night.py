@@ -34,7 +34,7 @@ from studies.night.writer import Writer
 from studies.store.backend import Backend, StudyWorker
 from studies.store.backends import backend_of
 from studies.store.journal.workers import BusyError
-from studies.store.note_keys import PROVED, PROVING
+from studies.store.note_keys import AFTER_PROOF, PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.storage import HUNG, StudyStore
 from studies.studyfile.spec import StudySpec
@@ -59,6 +59,7 @@ class Night:
         clock: Clock | None = None,
         guess: float | None = None,
         begin_again: Callable[[], None] = lambda: None,
+        begun_again: bool = False,
         afterwards: Afterwards = nothing_afterwards,
     ) -> None:
         """Prepare a night.
@@ -71,6 +72,7 @@ class Night:
             clock: by which it keeps its limits.
             guess: seconds of a picture, where nothing was measured yet.
             begin_again: puts a new process in the place of this one where it hangs; without, that one ends.
+            begun_again: whether this process is in the place of one that hung, and goes on with its night.
             afterwards: what the worker that made the proof does next.
         """
         self.spec = spec
@@ -79,7 +81,7 @@ class Night:
         self._limits = limits or NightLimits()
         self._clock = clock or Clock()
         self._guess = guess
-        self._begin_again = begin_again
+        self._begin_again, self._begun_again = begin_again, begun_again
         self._afterwards = afterwards
 
     def run(self) -> Outcome | None:
@@ -145,7 +147,7 @@ class Night:
             note_search(store, self.spec.search)
             schedule = self._begun(store, worker)
         publish_inputs(self.spec, store, models)
-        keeper.lost = lambda reason: _give_up_trial(store, worker, reason)
+        keeper.lost = lambda reason: _give_up_trial(store, worker, reason, schedule, workshop.drawn)
         self._foresee(workshop, store, schedule)
         self._calibrate(workshop, store, keeper, schedule)
         account = self._planned(workshop, store, keeper, schedule)
@@ -165,6 +167,7 @@ class Night:
             raise NightStopped(STOPPED)
         if not self._proof:
             return None
+        drawn = workshop.drawn
         try:
             with backend.held("proof", _raise_busy), keeper.working("the proof"):
                 outcome = self._prove(workshop, store, models, worker, schedule)
@@ -173,7 +176,20 @@ class Night:
             return None
         if outcome is not None:
             self._go_on(outcome, workshop, store, models, keeper, schedule)
+            schedule.end_proof(workshop.drawn - drawn)
+            self._try_on(loop, store, schedule)
         return outcome
+
+    def _try_on(self, loop: TrialLoop, store: StudyStore, schedule: NightSchedule) -> None:
+        """Make further trials in what the proof left of a night with a limit; a later night proves them."""
+        if not self._limits.is_limited or not loop.has_another():
+            return
+        self._say("the proof is made, and there is room for further trials, which a later night proves")
+        try:
+            loop.run(self._account(store, schedule, aloud=False), self.console)
+        except ProblemError as error:
+            self._say(f"after the proof: {error}")
+        store.note(AFTER_PROOF, {"trials": len(store.trials())})
 
     def _go_on(
         self,
@@ -203,7 +219,7 @@ class Night:
             self._say(f"after the proof: {error}")
 
     def _begun(self, store: StudyStore, worker: StudyWorker) -> NightSchedule:
-        """Begin the night, or join one that other workers began."""
+        """Begin the night, or join one that other workers began, or that a process which hung was in."""
         others = worker.others()
         if not others:
             # Those of an earlier night; since this worker joined, requests are meant for it.
@@ -211,7 +227,10 @@ class Night:
         if left_behind := store.reap(others):
             log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         every = len(self.spec.shots.trials)
-        schedule = NightSchedule.of(store, self._limits, self._clock, every=every, guess=self._guess, alone=not others)
+        is_new = not others and not self._begun_again
+        schedule = NightSchedule.of(store, self._limits, self._clock, every=every, guess=self._guess, is_new=is_new)
+        if is_new:
+            keep_account(store, schedule.begun)
         schedule.workers = 1 + len(others)
         return schedule
 
@@ -295,9 +314,10 @@ class Night:
         return lambda: self._say(words)
 
 
-def _give_up_trial(store: StudyStore, worker: StudyWorker, reason: str) -> None:
-    """Mark what a worker that hangs has in work, so that another one takes it up."""
+def _give_up_trial(store: StudyStore, worker: StudyWorker, reason: str, schedule: NightSchedule, drawn: int) -> None:
+    """Mark what a worker that hangs has in work, so that another one takes it up; hand over what its night made."""
     with worker.turn():
+        schedule.hand_over(store, drawn)
         for trial in store.in_work():
             if trial.user_attrs.get("worker") == worker.name:
                 store.storage.set_trial_user_attr(trial._trial_id, HUNG, reason)  # pyright: ignore[reportPrivateUsage]

@@ -15,6 +15,7 @@ from engine.files import write_text
 from engine.footprint.demand import Demand, Room
 from engine.footprint.plan import MemoryPlan, choose
 from engine.footprint.weights import PartBytes, live_bytes
+from studies.amounts import CARD_GB
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", ROOT / "README.ja.md", ROOT / "studies/README.md")
@@ -33,7 +34,6 @@ ENCODER_BYTES = 1_710_000_000
 """The encoder that a study takes where it names none, CLIP-L in float32."""
 RAM_BYTES = 32 * 2**30
 """Main memory of the machine around the card."""
-GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def plan_of(card: int, family: FamilyName) -> MemoryPlan:
         parents=PartBytes(unet=2 * live_bytes(widths, "fp16", "fp16").unet),
         scorers=ENCODER_BYTES,
     )
-    return choose(demand, Room(device=card * GIB, ram=RAM_BYTES, is_gpu=True))
+    return choose(demand, Room(device=card * CARD_GB, ram=RAM_BYTES, is_gpu=True))
 
 
 def card_table(words: TableWords) -> str:

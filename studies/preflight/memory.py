@@ -12,7 +12,7 @@ from engine.footprint.demand import Room
 from engine.footprint.machine import available_ram, free_memory, total_memory, total_ram
 from engine.footprint.moments import CONTEXT_BYTES
 from engine.footprint.plan import choose
-from studies.amounts import size_text
+from studies.amounts import CARD_GB, size_text
 from studies.inputs.demand import demand_of
 from studies.preflight.findings import Finding
 from studies.preflight.memory_text import holdings_text, plan_text, ways_out
@@ -21,9 +21,6 @@ from studies.studyfile.spec import StudySpec
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
     from scorers.panel.settings import PanelSettings
-
-GIB = 2**30
-"""Bytes of a "GB" in the names of graphics cards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +93,9 @@ def machine_of(spec: StudySpec, around: Surroundings) -> Machine:
     """
     ram = available_ram() // around.workers, total_ram() // around.workers
     if around.vram is not None:
-        size = int(around.vram * GIB) // around.workers
+        size = int(around.vram * CARD_GB) // around.workers
         rooms = [Room(device=size, ram=one, is_gpu=True) for one in ram]
-        name = f"a card of {around.vram:g} GB"
+        name = f"a card of {around.vram:g} GB ({around.vram:g} GiB, {size_text(around.vram * CARD_GB)})"
         return Machine(free=rooms[0], whole=rooms[1], name=name, sharing=around.workers)
     device = device_of(spec.rendering.device)
     if device.type == "cpu":

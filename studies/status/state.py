@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from studies.store.note_keys import NOISE, PROVED, PROVING
+from studies.store.note_keys import AFTER_PROOF, NOISE, PROVED, PROVING
 from studies.store.requests import NightRequest
 
 StudyState = Literal[
@@ -52,7 +52,7 @@ class StudyCounts:
         """How the study stands."""
         if self.is_at_work:
             return self._state_at_work()
-        if self.proved is not None and not 0 < self.proved < self.scored:
+        if self.proved is not None and (not 0 < self.proved < self.scored or self._is_of_last_night()):
             return "proved"
         if not self.has_begun:
             return "new"
@@ -66,6 +66,10 @@ class StudyCounts:
         if self.notes.get(NOISE) is None:
             return "calibrating"
         return "proving" if self._is_proving() else "searching"
+
+    def _is_of_last_night(self) -> bool:
+        """Whether the newest trials are those that the night made after its proof."""
+        return (self.notes.get(AFTER_PROOF) or {}).get("trials") == self.trials
 
     def _is_proving(self) -> bool:
         """Whether the night says that it proves: it does when no trial is left, which may be before the plan's last."""

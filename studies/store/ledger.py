@@ -13,7 +13,7 @@ from typing import cast
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.history import Slots, TrialRecord
+from search.history import Slots, TrialRecord, is_measured
 from studies.store.records import INFEASIBLE, INTERRUPTED, SLOTS, UNREADABLE, Stop
 
 
@@ -130,13 +130,14 @@ def record_of(trial: FrozenTrial, number: int, ending: Ending | None = None) -> 
         infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
         share=stop.share if (stop := Stop.of(trial.user_attrs)) else 1.0,
     )
+    measured = is_measured(known.value)
     return TrialRecord(
         number=number,
         stage=str(trial.user_attrs["stage"]),
         point=dict(trial.params),
-        value=known.value,
-        standard_error=known.standard_error,
-        infeasible=known.infeasible,
+        value=known.value if measured else None,
+        standard_error=known.standard_error if measured else None,
+        infeasible=known.infeasible or (known.value is not None and not measured),
         slots=slots_of(trial),
         share=known.share,
     )

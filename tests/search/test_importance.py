@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from engine.recipes.blocks import UNET_BLOCKS
+from search.finalists import posterior_means
 from search.history import Point, TrialRecord
 from search.importance import FEWEST_SCORES, REACH, Importance, KnobEffect, importance, newest_of_each_stage
+from search.plan import SearchPlan
 from search.space.build import build_space
 from search.space.space import Space
 from search.surrogate.gaussian_process import model_of
 from search.surrogate.observations import Observations
+from search.trials import SearchTrials
 from tests.search.searching import recorded
 
 FREE = ("IN04", "IN08", "M00", "OUT03", "OUT05", "OUT08")
@@ -187,3 +190,20 @@ def test_records_of_a_search_are_taken() -> None:
     found = importance(SPACE, history, suggester.plan)
     assert found is not None
     assert found.best == suggester.recommended(history)
+
+
+def test_a_cliff_is_told_as_deep_as_it_was() -> None:
+    space = build_space(freeze={block: 0.3 for block in ("BASE", *UNET_BLOCKS) if block != "M00"})
+    ratios = [n / 30 for n in range(31)]
+    cliff = [
+        TrialRecord(number=n, stage="flat", point={"M00": one}, value=-((one - 0.3) ** 2) if one < 0.7 else -60.0)
+        for n, one in enumerate(ratios)
+    ]
+    raised = SearchTrials(space, SearchPlan(), cliff).observations()
+    assert raised is not None
+    assert min(raised.values) > -1.0, "for proposals it has a floor"
+    found = importance(space, cliff)
+    assert found is not None
+    (effect,) = found.effects
+    assert min(value.mean for value in effect.values) < -40.0
+    assert [found.expected] == pytest.approx(posterior_means(space, cliff, [found.best]))

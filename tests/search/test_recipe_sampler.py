@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import Trial, TrialState
 
+from engine.recipes.blocks import UNET_BLOCKS
 from search.history import TrialRecord
 from search.plan import SearchPlan
 from search.recipe_sampler import RecipeSampler
@@ -82,6 +83,24 @@ def test_failed_pruned_infinite_and_foreign_trials_are_no_obstacle() -> None:
         study.tell(trial, value, state=state)
     study.optimize(value_of, n_trials=12)
     assert len({tuple(one.params.values()) for one in study.trials[1:]}) == 15
+
+
+def test_a_huge_penalty_is_a_recipe_that_cannot_be_used() -> None:
+    asked = list[list[dict[str, float]]]()
+    for penalty in (1e300, float("inf")):
+        study = optuna.create_study(direction="minimize", sampler=RecipeSampler(SPACE, PLAN, seed=3))
+        study.optimize(
+            lambda trial, penalty=penalty: penalty if trial.number % 4 == 1 else -value_of(trial), n_trials=16
+        )
+        asked.append([one.params for one in study.trials])
+    assert asked[0] == asked[1]
+
+
+def test_a_space_without_a_free_knob_has_one_recipe() -> None:
+    fixed = build_space(freeze=dict.fromkeys(("BASE", *UNET_BLOCKS), 0.5))
+    study = optuna.create_study(direction="maximize", sampler=RecipeSampler(fixed, PLAN, seed=3))
+    study.optimize(lambda trial: float(trial.number), n_trials=3)
+    assert [one.params for one in study.trials] == [{}, {}, {}]
 
 
 @pytest.mark.parametrize("seed", [None, 4])

@@ -15,7 +15,9 @@ import pytest
 
 from engine.recipes.blocks import UNET_BLOCKS
 from search.errors import SearchError
+from search.finalists import choose, posterior_means
 from search.history import Point, TrialRecord
+from search.importance import importance
 from search.plan import SAMPLERS, STAGES, SURROGATE, InitialRecipe, SearchPlan
 from search.samplers import optuna_samplers as samplers
 from search.space.build import build_space
@@ -68,6 +70,19 @@ def run(suggester: Suggester, most: int = 1000) -> list[TrialRecord]:
 def night() -> list[TrialRecord]:
     """A whole search."""
     return run(Suggester(space=SPACE, plan=SMALL, seed=3))
+
+
+def test_a_search_without_a_free_knob_tries_its_one_recipe() -> None:
+    space = build_space(freeze=dict.fromkeys(("BASE", *UNET_BLOCKS), 0.5))
+    suggester = Suggester(space=space, plan=SMALL, seed=3)
+    history = run(suggester)
+    assert [(one.stage, one.point) for one in history] == [("flat", {})]
+    history = [replace(one, value=2.0) for one in history]
+    assert suggester.next(history) is None
+    assert suggester.recommended(history) == {}
+    assert [one.point for one in choose(space, history, 3, SMALL)] == [{}]
+    assert posterior_means(space, history, [{}], SMALL) == pytest.approx([2.0])
+    assert importance(space, history, SMALL) is None
 
 
 def test_stages_come_in_order_with_their_numbers_of_trials(night: list[TrialRecord]) -> None:

@@ -73,9 +73,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option(
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
-@click.option(
-    "--begun-again", is_flag=True, hidden=True, help="In the place of a process that hung; the check was done by that."
-)
+@click.option("--begun-again", is_flag=True, hidden=True, help="In the place of a process that hung, in its night.")
 @click.option(
     "--sharing",
     type=click.IntRange(min=1),
@@ -151,8 +149,16 @@ def run(
         if not checked and not begun_again:
             refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
-            again = begin_again(spec, sharing, ["--checked" if checked else "--begun-again", *options])
-            search_study(spec, str(study), console, proof=not no_proof, limits=limits, begin_again=again)
+            again = begin_again(spec, sharing, ["--begun-again", *["--checked"] * checked, *options])
+            search_study(
+                spec,
+                str(study),
+                console,
+                proof=not no_proof,
+                limits=limits,
+                begin_again=again,
+                begun_again=begun_again,
+            )
             return
         from studies.night.team import run_team
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from studies.amounts import size_text
 from studies.inputs.hashes import remembered_hash
 from studies.review.exporting.export import export_file, exports_folder
 from studies.store.pins import Pin
@@ -47,8 +48,7 @@ class ExportFile:
     @property
     def size_text(self) -> str:
         """Its size for people."""
-        units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-        return next((f"{self.size / unit:.1f} {word}" for unit, word in units if self.size >= unit), f"{self.size} B")
+        return size_text(self.size)
 
 
 def exported_files(storage: Storage, pins: Sequence[Pin]) -> tuple[ExportFile, ...]:

@@ -22,7 +22,7 @@ from studies.status.state import StudyCounts
 from studies.store.backend import Backend
 from studies.store.backends import backend_of
 from studies.store.journal.journal import journal_of
-from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
+from studies.store.note_keys import AFTER_PROOF, INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
 from studies.store.requests import NightRequest, NightRequests
 from studies.store.storage import StudyStore
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WORKERS_SEEN_S = 2.0
 """Seconds for which it is taken that the same workers are at work."""
-NOTES = (INPUTS, SURROUNDINGS, NOISE, OFF, CALIBRATION, PROVED, PROVING)
+NOTES = (INPUTS, SURROUNDINGS, NOISE, OFF, CALIBRATION, PROVED, PROVING, AFTER_PROOF)
 """The notes of a study that pages read."""
 
 Signature = tuple[tuple[int, int, int], ...]

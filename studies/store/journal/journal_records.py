@@ -37,6 +37,7 @@ NOTES: Mapping[str, Shape] = {
     "noise": {"shots?": int, "fresh?": bool, "paired?": float, "common?": float, "between": float},
     "proofs": [str],
     "proved": {"at": float, "trials": int},
+    "after proof": {"trials": int},
     "forked": {"study": str, "file": str, "at": float},
     "searched": [{"at": float, "trials": int, "settings": TEXTS, "versions": TEXTS}],
     "whole": bool,

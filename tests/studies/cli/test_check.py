@@ -28,7 +28,7 @@ def line_of(result: Result, start: str) -> str:
 def test_a_card_that_is_not_here_is_planned_for(study: Path) -> None:
     found = check(study, "--vram", "8")
     assert found.exit_code == 0, found.output
-    assert line_of(found, "note: memory:").startswith("note: memory: a card of 8 GB: about ")
+    assert line_of(found, "note: memory:").startswith("note: memory: a card of 8 GB (8 GiB, 8.6 GB): about ")
     plan = line_of(found, "note: memory plan: ")
     assert 'parents = "device"' in plan
     assert plan.endswith("a trial moves nothing")

@@ -14,6 +14,7 @@ from engine.shots.shot import Shot
 from studies.limits.account import account_of
 from studies.limits.deadline import NightLimits
 from studies.status.watched import WatchedStudies
+from studies.store.note_keys import AFTER_PROOF
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -52,7 +53,7 @@ def test_a_night_ends_on_time_and_the_next_one_without_limit_makes_the_rest(
     outcome = simulated(spec, device, monkeypatch, limits, console=Console(file=said, width=400), guess=20.0)
     made = counts(spec)
     assert outcome is not None, "the proof is made"
-    assert -55 <= end - device.now <= 55, "a trial takes 53 seconds at most"
+    assert 0 <= end - device.now <= 55, "a trial takes 53 seconds at most"
     assert made["flat"] == 12
     assert sum(made.values()) < sum(WHOLE.values())
     store = StudyStore(spec.storage.folder, spec.storage.name)
@@ -69,6 +70,27 @@ def test_a_night_ends_on_time_and_the_next_one_without_limit_makes_the_rest(
     (status,) = WatchedStudies([spec.storage.file]).look()
     assert (status.planned, status.done) == (sum(WHOLE.values()), sum(counts(spec).values()))
     assert all(one.done <= one.planned for one in status.stages)
+
+
+def test_what_the_proof_leaves_of_a_night_is_for_further_trials(
+    spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = START + 1500
+
+    def faster_in_the_end(device: SimulatedDevice, shots: Sequence[Shot]) -> float:
+        return (3 if end - device.now < 300 else 10) * len(shots)
+
+    device, said = SimulatedDevice(speed=faster_in_the_end), io.StringIO()
+    console = Console(file=said, width=400)
+    assert simulated(spec, device, monkeypatch, NightLimits(until=end), console=console) is not None
+    proofs = [place for place, (_, _, is_proof) in enumerate(device.calls) if is_proof]
+    assert proofs[-1] < len(device.calls) - 1, "trials came after the proof"
+    assert 0 <= end - device.now <= 42, "a trial took 41 seconds"
+    assert "there is room for further trials, which a later night proves" in said.getvalue()
+    (status,) = WatchedStudies([spec.storage.file]).look()
+    assert status.state == "proved"
+    store = StudyStore(spec.storage.folder, spec.storage.name)
+    assert store.noted(AFTER_PROOF) == {"trials": sum(counts(spec).values())}
 
 
 def test_a_night_of_some_trials_begins_so_many_and_proves(spec: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,8 +40,22 @@ def test_races_that_are_given_up_early_make_trials_shorter_and_pictures_no_cheap
     assert pace.drawn_share == 0.5
 
 
-def test_one_more_trial_is_taken_to_be_a_slow_one() -> None:
-    assert taken(*map(float, range(1, 11))).slow_trial_seconds(8) == pytest.approx(7)
+def test_one_more_trial_is_taken_to_be_as_slow_as_the_slowest_of_the_last_ten() -> None:
+    assert taken(*map(float, range(1, 11))).slow_trial_seconds(8) == pytest.approx(1.02 * 10)
+    assert taken(99.0, *[5.0] * 9).slow_trial_seconds(8) == pytest.approx(1.02 * 99)
+    assert taken(99.0, *[5.0] * 10).slow_trial_seconds(8) == pytest.approx(1.02 * 5)
+    assert taken(8.0, guess=2.0).slow_trial_seconds(8) == pytest.approx(1.02 * 16), "a guess counts while few are known"
+
+
+def test_a_slow_proof_has_a_margin_follows_the_newest_trials_and_may_have_one_slow_recipe() -> None:
+    even = taken(*[8.0] * 10)
+    assert even.slow_proof_seconds(40, 8) == pytest.approx(1.1 * even.proof_seconds(40))
+    slower = taken(*[8.0] * 5, *[12.0] * 5)
+    assert slower.slow_proof_seconds(40, 8) == pytest.approx(1.1 * 40 * 1.5 + 8 * (1.5 - 1.25))
+    once = taken(*[8.0] * 8, 24.0, 8.0)
+    assert once.slow_proof_seconds(40, 8) > once.proof_seconds(40) + 8
+    assert NightPace(guess=2.0).slow_proof_seconds(10, 5) == pytest.approx(22)
+    assert NightPace().slow_proof_seconds(10, 5) == 0
 
 
 def test_trials_without_pictures_say_nothing() -> None:

@@ -43,6 +43,30 @@ def again():
 Night(read_study_file(file), Console(), proof=False, begin_again=again).run()
 """
 
+LIMITED = """
+import os, sys, time
+from pathlib import Path
+from engine.engine import Engine
+from studies.cli.main import main
+from tests.studies.simulated_night import SimulatedDevice
+
+calls, hangs = Path(sys.argv[1]), {*map(int, sys.argv[2].split(","))}
+device = SimulatedDevice(speed=lambda device, shots: 0.0)
+
+def render(engine, shots):
+    with calls.open("a") as file:
+        file.write(f"{len(shots)}\\n")
+    if len(calls.read_text().split()) in hangs:
+        time.sleep(3600)
+    return device.render(shots)
+
+Engine.build = lambda engine, recipe: device.build(recipe)
+Engine.render = render
+execv, script = os.execv, [sys.executable, *sys.orig_argv[1:5]]
+os.execv = lambda _, command: execv(sys.executable, [*script, *command[3:]])
+main(sys.argv[3:])
+"""
+
 COMMAND = """
 import sys, time
 from engine.engine import Engine
@@ -175,3 +199,18 @@ def test_the_end_of_a_night_that_began_again_has_a_report_and_is_told(tmp_path: 
     assert f"report: {folder / 'report.html'}" in done.stdout
     told = json.loads((tmp_path / "told.json").read_text())
     assert (told["result"], told["trials"]["done"]) == ("finished", 12)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot put another one in its place there")
+def test_a_night_that_begins_again_twice_goes_on_counting(tmp_path: Path) -> None:
+    """Nine recipes calibrate, with 36 pictures; then every trial draws four. It hangs in calibration and in a trial."""
+    file, calls = write_small_study(tmp_path), tmp_path / "calls"
+    file.write_text(file.read_text() + "\n[device]\nhung_after = 0.15\n")
+    command = [sys.executable, "-c", LIMITED, str(calls), "5,14", "run", str(file), "--no-proof", "--pictures=61"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("beginning again in a new process") == 2
+    spec = read_study_file(file)
+    assert len(StudyStore(spec.storage.folder, spec.storage.name).trials()) == 9 + 6
+    drawn = [int(line) for line in calls.read_text().split()]
+    assert sum(drawn) - 2 * 4 == 36 + 6 * 4, "those of the two renderings that hung were never made"

@@ -36,6 +36,25 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@contextmanager
+def cleaned_up(script: str, *arguments: str) -> Generator[None]:
+    """Have a script of the shell run in the end, also where this process is killed.
+
+    A process of its own runs it: it reads from a pipe, which ends with this process, however that ends.
+
+    Args:
+        script: what cleans up.
+        arguments: it finds them in `$1`, `$2` and so on.
+    """
+    command = ["sh", "-c", f"cd /; read _; {script}", "sh", *arguments]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        yield
+    finally:
+        process.communicate()
+
+
 @dataclass(kw_only=True)
 class DatabaseServer:
     """A PostgreSQL server in a folder of its own."""
@@ -86,26 +105,29 @@ class DatabaseServer:
         environment = {**os.environ, **self.environment}
         return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
+    @property
+    def end(self) -> list[str]:
+        """The command that cuts all connections and ends it."""
+        return self._command("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "-s", "stop")
+
     def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(self._command(program, *arguments), cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
         ordinary = ["setpriv", "--reuid", ORDINARY, "--clear-groups"] if os.getuid() == 0 else []
-        command = [*ordinary, str(self.programs / program), *arguments]
-        subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL)
+        return [*ordinary, str(self.programs / program), *arguments]
 
 
 @contextmanager
 def database_server(programs: Path) -> Generator[DatabaseServer]:
-    """A server that runs, with an empty database `recipes`."""
+    """A server that runs, with an empty database `recipes`; it ends with this process, also where that is killed."""
     folder = Path(tempfile.mkdtemp(prefix="recipe-search-postgresql-"))
     server = DatabaseServer(programs=programs, folder=folder)
-    try:
+    with cleaned_up('folder=$1; shift; "$@"; rm -rf "$folder"', str(folder), *server.end):
         server.make()
         server.start()
         server.ask("CREATE DATABASE recipes", database="postgres")
         yield server
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            server.stop(how="immediate")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -121,8 +143,11 @@ def bucket_server(bucket: str) -> Generator[dict[str, str]]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    quiet = subprocess.DEVNULL
+    with (
+        subprocess.Popen(command, stdout=quiet, stderr=quiet) as process,
+        cleaned_up('kill -9 "$1"', str(process.pid)),
+    ):
         _wait_for(("127.0.0.1", port))
         client = boto3.client(
             "s3",
@@ -134,9 +159,6 @@ def bucket_server(bucket: str) -> Generator[dict[str, str]]:
         client.create_bucket(Bucket=bucket)
         client.close()
         yield environment
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _wait_for(address: tuple[str, int]) -> None:

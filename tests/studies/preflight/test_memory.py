@@ -52,7 +52,7 @@ def found(spec: StudySpec, models: Mapping[str, Checkpoint], **around: float) ->
 def test_the_plan_of_a_card_that_is_not_here(tmp_path: Path) -> None:
     total, plan = found(*study(tmp_path, "sdxl", 1024), vram=12)
     assert (total.level, plan.level) == ("note", "note")
-    assert total.where == "memory: a card of 12 GB"
+    assert total.where == "memory: a card of 12 GB (12 GiB, 13 GB)", "a GB is 10^9 bytes, but in the names of cards"
     assert re.search(r"about 1\d GB; 13 GB are free; most while decoding: .*UNet 5\.1 GB", total.problem.what)
     assert plan.where == "memory plan"
     said = plan.problem.what
