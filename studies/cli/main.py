@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,22 +58,9 @@ def demo(folder: Path, approve: bool) -> None:
     run_demo(folder, console(), approve=approve)
 
 
-def _no_nan(_: click.Context, parameter: click.Parameter, size: float | None) -> float | None:
-    """Refuse NaN, which is below no bound and above none."""
-    if size is not None and math.isnan(size):
-        raise click.BadParameter(f"{size} is no size.", param=parameter)
-    return size
-
-
 @main.command()
 @study_argument
-@click.option(
-    "--vram",
-    type=click.FloatRange(min=1, max=1024),
-    callback=_no_nan,
-    metavar="GB",
-    help="Plan the memory of such a card.",
-)
+@click.option("--vram", type=click.FloatRange(min=1, max=1024), metavar="GB", help="Plan the memory of such a card.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes that are to run at once.")
 @trust_option
 @plain_errors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import time
@@ -165,8 +164,6 @@ def _limits(until: str | None, hours: float | None, trials: int | None, pictures
 
     if until is not None and hours is not None:
         raise click.UsageError("give --until or --hours, not both")
-    if hours is not None and math.isnan(hours):  # which click takes for a number within any range
-        raise click.BadParameter("nan is no number of hours", param_hint="--hours")
     now = time.time()
     end = moment_of(until, now) if until is not None else None if hours is None else now + 3600 * hours
     return NightLimits(until=end, trials=trials, pictures=pictures)
