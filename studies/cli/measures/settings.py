@@ -47,7 +47,7 @@ FEWEST_PICTURES = 4
 @click.option("--joint", is_flag=True, help="All settings at once, with Optuna, and not one after another.")
 @click.option(
     "--pictures",
-    type=click.IntRange(min=FEWEST_PICTURES),
+    type=click.IntRange(FEWEST_PICTURES, 10_000),
     default=MOST_PICTURES,
     show_default=True,
     help="The most pictures of a value.",

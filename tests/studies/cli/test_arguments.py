@@ -171,3 +171,17 @@ def test_an_empty_host_is_not_every_address_of_the_machine(copied: Path, command
     assert refused.exit_code == 1
     assert "--host: is empty; use 127.0.0.1" in refused.output
     assert "is no address of this machine" in called(command, copied, "--host", "203.0.113.7", "--port", "0").output
+
+
+@pytest.mark.parametrize("words", [["report", "STUDY", "--out"], ["scorers", "list", "--folder"]])
+def test_a_name_that_no_file_can_have_is_one_sentence(copied: Path, words: list[str]) -> None:
+    refused = called(*(str(copied) if word == "STUDY" else word for word in words), "a" * 300)
+    assert refused.exit_code == 1
+    assert ": is no name for a file (File name too long); use another one" in refused.output
+
+
+@pytest.mark.parametrize("command", ["probe", "settings"])
+def test_more_pictures_than_anybody_has_time_for_are_refused_at_once(copied: Path, command: str) -> None:
+    refused = called(command, copied, "--pictures", 10**20)
+    assert refused.exit_code == 2
+    assert "is not in the range" in refused.output

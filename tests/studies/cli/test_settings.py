@@ -94,7 +94,7 @@ def test_all_settings_at_once(copied: Path) -> None:
         (("--try", "Seed=3"), "Error: --try: Seed is not searched"),
         (("--no-hires", "--try", "Denoising=0.4"), "--no-hires leaves it out"),
         (("--finalist", "9"), "finalist"),
-        (("--pictures", "2"), "2 is not in the range x>=4"),
+        (("--pictures", "2"), "2 is not in the range 4<=x<=10000"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_rendered(
