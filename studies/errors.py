@@ -11,6 +11,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a full disk answers."""
 CLOSED = frozenset({errno.EACCES, errno.EROFS, errno.EPERM})
 """What a file or folder answers that this user may not write, or that lies on a medium that can only be read."""
+NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+"""What a name answers that no file can have."""
 
 
 class StudyError(ProblemError):
@@ -33,4 +35,6 @@ def disk_problem(error: OSError, folder: Path | None = None) -> Problem | None:
     if error.errno in CLOSED:
         what = f"cannot be written ({error.strerror})"
         return Problem(place=place, what=what, remedy="allow writing there, or use another folder")
+    if error.errno in NO_NAME:
+        return Problem(place=place, what=f"is no name for a file ({error.strerror})", remedy="use another one")
     return None

@@ -21,7 +21,7 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.probe.designs.cost import probe_costs
-from studies.review.show import standings
+from studies.review.proof_table import standings
 from studies.settings.plan import settings_costs
 from studies.situations.at_night import examine_first_finalist
 from studies.situations.planned import situations_costs

@@ -7,13 +7,14 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import wraps
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import click
 
@@ -32,6 +33,8 @@ STOPPED = 130
 
 _NUMBERS = re.compile(r"-\.?\d[^,]*,")
 """How a row of weights begins whose first number is negative."""
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes on the command line that its encoding does not know."""
 
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 
@@ -44,8 +47,9 @@ class OurCommand(click.Command):
         end = args.index("--") if "--" in args else len(args)
         known = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
         ours = [text if text in known else _argument(text) for text in args[:end]]
+        _refuse_empty_paths(self, ctx, args[:end])
         try:
-            return super().parse_args(ctx, ours + args[end:])
+            rest = super().parse_args(ctx, ours + args[end:])
         except click.NoSuchOption as error:
             meant = next((text for text in args if text.startswith(error.option_name)), error.option_name)
             if meant.startswith("--"):
@@ -54,6 +58,26 @@ class OurCommand(click.Command):
                 f"There is no option {meant}. A file of that name goes after two minus: {ctx.command_path} -- {meant}"
             )
             raise click.UsageError(what, ctx) from error
+        for parameter in self.get_params(ctx):
+            _refuse_no_text(ctx, parameter)
+        return rest
+
+
+def _refuse_empty_paths(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:
+    """Refuse ``--out ""``, such as of a shell's variable that is not set: it would be the folder one is in."""
+    for parameter in command.get_params(ctx):
+        if isinstance(parameter.type, click.Path):
+            for before, text in pairwise(["", *args]):
+                if (text == "" and before in parameter.opts) or (text.endswith("=") and text[:-1] in parameter.opts):
+                    raise click.BadParameter("it is empty; name a file or a folder", ctx, parameter)
+
+
+def _refuse_no_text(ctx: click.Context, parameter: click.Parameter) -> None:
+    """Refuse options that are no text."""
+    value = ctx.params.get(parameter.name or "")
+    for one in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
+        if isinstance(parameter, click.Option) and isinstance(one, str) and _NO_TEXT.search(one):
+            raise click.BadParameter(f"{one!r} holds bytes that are no text", ctx, parameter)
 
 
 def _argument(text: str) -> str:

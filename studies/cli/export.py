@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.output_options import DTYPES, output_options
 from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipes.recipe_options import (
@@ -41,7 +41,7 @@ _TO = click.option(
 )
 
 
-@click.command(epilog=_FORMS)
+@click.command(cls=OurCommand, epilog=_FORMS)
 @study_argument
 @click.option("--pin", type=int, help="Number of the pin; default: the newest.")
 @_TO
@@ -181,7 +181,7 @@ def _refuse_out(out: Path | None, to: str, source: Path) -> None:
         )
 
 
-@click.command("export", epilog=_FORMS)
+@click.command("export", cls=OurCommand, epilog=_FORMS)
 @click.argument("source", metavar="INPUT")
 @with_options(SOURCE_OPTIONS)
 @with_options(SETTING_OPTIONS)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_ANSWERS = 20
 """The most answers to one question that are wrong: a program may be typing."""
-_PATH = click.Path(path_type=Path)
+_MAY_BE_EMPTY = ("like", "unlike")
 
 
 @click.command(cls=OurCommand)
@@ -58,6 +58,8 @@ def init(pin: int | None, **given: str | None) -> None:
     from studies.new_study.draft import StudyDraft, command_line, write_draft
 
     options = {name: value for name, value in given.items() if value is not None}
+    if empty := [name for name, text in options.items() if not text.strip() and name not in _MAY_BE_EMPTY]:
+        raise click.BadParameter("it is empty", param=_parameter(empty[0]))
     if options:
         draft, typed = StudyDraft(**options), ""
         _refuse_two_models(draft)
@@ -74,6 +76,10 @@ def init(pin: int | None, **given: str | None) -> None:
     click.echo(f"wrote {draft.study}; edit it, then: recipe-search check {draft.study}")
     if typed:
         click.echo(f"the same without questions:\n  {typed}")
+
+
+def _parameter(name: str) -> click.Parameter | None:
+    return next((one for one in init.params if one.name == name), None)
 
 
 def _refuse_two_models(draft: StudyDraft) -> None:

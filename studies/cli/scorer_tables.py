@@ -1,7 +1,8 @@
-"""Known scorers and encoders as tables for the terminal."""
+"""Known scorers and encoders for the terminal: a name on the left, lines beside it; licences and files are long."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.table import Table
@@ -13,46 +14,47 @@ from studies.amounts import size_text
 
 
 def scorer_table(folder: Path) -> Table:
-    """One row a scorer; one more for every further encoder that a head of it was trained on."""
-    table = _table("scorers", "scorer", "rates", "numbers", "through", "file", "licence", "there")
+    """Every scorer: what it rates, its numbers, and a line for each encoder that a head of it was trained on."""
+    table = _table("scorers")
     shelf = FileFinder("", {}, folder, {})
     for scorer in SCORERS:
-        names = "\n".join([scorer.name, *(f"({alias})" for alias in scorer.aliases)])
-        rows = [(encoder, files) for encoder, files in scorer.heads.items()] or [(scorer.encoder or _main(scorer), ())]
-        for number, (encoder, files) in enumerate(rows):
-            there = _there(folder, files) and (not scorer.default_encoder or shelf.has(encoder))
-            first = (names, scorer.rates, scorer.scale) if number == 0 else (f"{scorer.name}@{encoder}", "", "")
-            table.add_row(*first, encoder, *_file(files), "yes" if there else "no")
+        lines = [scorer.rates, f"numbers: {scorer.scale}", *_ways(scorer, folder, shelf)]
+        table.add_row(_names(scorer.name, scorer.aliases), "\n".join(lines))
     return table
 
 
-def _main(scorer: KnownScorer) -> str:
-    return "" if scorer.kind == "statistics" else "the study's encoder"
+def _ways(scorer: KnownScorer, folder: Path, shelf: FileFinder) -> Iterator[str]:
+    """The encoders that it can read, with the files that each way needs."""
+    if not scorer.default_encoder:
+        yield "from pixels; needs no file" if scorer.kind == "statistics" else "through the study's encoder"
+        return
+    for encoder, files in scorer.heads.items() or [(scorer.encoder, ())]:
+        name = "" if encoder == scorer.default_encoder else f", as {scorer.name}@{encoder}"
+        has = "there" if shelf.has(encoder) else "missing"
+        yield f"through {encoder} ({has}){name}" + (f": {_file(files, folder)}" if files else "")
 
 
 def encoder_table(folder: Path) -> Table:
-    """One row an encoder."""
-    table = _table("encoders", "encoder", "what it is", "file", "licence", "there")
+    """Every encoder, and its file."""
+    table = _table("encoders")
     for encoder in ENCODERS:
-        names = "\n".join([encoder.name, *(f"({alias})" for alias in encoder.aliases)])
-        found = [file.name for file in encoder.files if (folder / file.name).is_file()]
-        table.add_row(names, encoder.title, *_file(encoder.files), found[0] if found else "no")
+        table.add_row(_names(encoder.name, encoder.aliases), f"{encoder.title}\n{_file(encoder.files, folder)}")
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", show_lines=True)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, show_header=False, padding=(0, 2, 1, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     return table
 
 
-def _file(files: Files) -> tuple[str, str]:
-    """Name, size and licence of the file that is fetched."""
-    if not files:
-        return "", ""
-    return f"{files[0].name}, {size_text(files[0].size)}", files[0].licence
+def _names(name: str, aliases: tuple[str, ...]) -> str:
+    return "\n".join([name, *(f"or {alias}" for alias in aliases)])
 
 
-def _there(folder: Path, files: Files) -> bool:
-    return not files or any((folder / file.name).is_file() for file in files)
+def _file(files: Files, folder: Path) -> str:
+    """Name, size and licence of the file that is fetched, and which one is there."""
+    found = [file.name for file in files if (folder / file.name).is_file()]
+    there = "missing" if not found else "there" if found[0] == files[0].name else f"there, as {found[0]}"
+    return f"{files[0].name}, {size_text(files[0].size)}, {files[0].licence}; {there}"

@@ -8,13 +8,17 @@ import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from engine.errors import Named
+from pydantic_core import PydanticCustomError
+
+from engine.errors import Named, did_you_mean
 from engine.files import user_path
+from scorers.catalogue.lookup import ENCODERS, encoder_named
 from studies.errors import StudyError
 from studies.new_study.from_picture import PictureSettings, settings_from
 from studies.new_study.prompts import USUAL_PROMPTS, PromptList, divided, read_prompt_list
 from studies.new_study.template import study_template, write_template
 from studies.studyfile.space import family_of_files
+from studies.studyfile.tables import validators
 from studies.studyfile.tables.schema import DEFAULT_ENCODER
 
 USUAL_PICTURE_PROMPTS = len(USUAL_PROMPTS) - 1
@@ -77,11 +81,13 @@ def write_draft(draft: StudyDraft) -> tuple[str, ...]:
         What became of prompts and picture, for people.
 
     Raises:
-        StudyError: the file is there already or cannot be written, or a list or a picture cannot be read.
+        StudyError: the file is there already or cannot be written, a list or a picture cannot be read, the name is
+            none for a folder, or the encoder is not known.
         RenderError: the text of the picture cannot be read.
     """
     if draft.unlike and not draft.like:
         raise StudyError("means nothing without --like", place=(Named("--unlike"),), remedy="add --like")
+    _refuse_unknown_words(draft)
     study = user_path(draft.study, StudyError)
     picture = settings_from(user_path(draft.picture, StudyError)) if draft.picture else PictureSettings()
     listed = read_prompt_list(user_path(draft.prompts, StudyError)) if draft.prompts else None
@@ -105,6 +111,17 @@ def write_draft(draft: StudyDraft) -> tuple[str, ...]:
     write_template(study, text)
     whose = f"the {'other ' * bool(picture.prompt)}prompts are ours: better write what you draw yourself"
     return (*picture.notes, *(listed.notes if listed else ()), *prompts.sentences, *([] if listed else [whose]))
+
+
+def _refuse_unknown_words(draft: StudyDraft) -> None:
+    try:
+        validators.folder_name(draft.name)
+    except PydanticCustomError as error:
+        raise StudyError(error.message(), place=(Named(OPTIONS["name"]),), seen=draft.name) from error
+    if encoder_named(draft.encoder) is None:
+        known = [name for encoder in ENCODERS for name in (encoder.name, *encoder.aliases)]
+        remedy = did_you_mean(draft.encoder, known)
+        raise StudyError("is no known encoder", place=(Named(OPTIONS["encoder"]),), seen=draft.encoder, remedy=remedy)
 
 
 def command_line(draft: StudyDraft) -> str:

@@ -19,7 +19,7 @@ from studies.pages.guard import Guard
 from studies.pages.library import Library
 from studies.pages.site import site
 from studies.store.access import Access
-from studies.store.dashboard.dashboard_server import cannot_listen
+from studies.store.dashboard.dashboard_server import cannot_listen, refuse_every_address
 
 SHORTEST_TOKEN = 16
 """The fewest characters of a token of one's own."""
@@ -69,8 +69,9 @@ class PageServer:
             metrics: whether there are metrics, and who may read them; None: there are none.
 
         Raises:
-            StudyError: the port is in use or not allowed, or the host is no address of this machine.
+            StudyError: the port is in use or not allowed, or the host is empty or no address of this machine.
         """
+        refuse_every_address(host)
         self.library = library
         self.token = secrets.token_urlsafe(24)
         self._socket = _listening(host, port)

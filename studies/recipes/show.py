@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 
 from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS, Dialect
@@ -13,7 +15,8 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep, Step, number
 from studies.recipes.inputs import RecipeInput
 
-_BLOCKS_A_ROW = 12  # blocks to a row
+_BLOCKS_A_ROW = (12, 6, 4, 3)
+"""How many blocks a row may have, the most first."""
 
 
 def overview(source: RecipeInput) -> Iterator[Any]:
@@ -94,26 +97,39 @@ def _ratio(name: str, ratio: Ratio) -> Iterator[Any]:
     if len({*ratio[1:]}) == 1:
         yield f"{name}: BASE {number(ratio[0])}, all other blocks {number(ratio[1])}"
         return
-    yield _blocks(name, FORMS[len(ratio)], ratio)
+    yield _Blocks(name, FORMS[len(ratio)], ratio)
 
 
-def _blocks(name: str, names: Sequence[str], ratio: Sequence[float]) -> Table:
-    """Rows of blocks of one kind, names above numbers."""
-    table = Table.grid(padding=(0, 1))
-    for _ in range(_BLOCKS_A_ROW + 1):
-        table.add_column(justify="right", no_wrap=True)
-    for row in _block_rows(names):
-        table.add_row(name, *(block for _, block in row))
-        table.add_row("", *(number(round(ratio[place], 4)) for place, _ in row))
-        name = ""
-    return table
+class _Blocks:
+    """Rows of blocks of one kind, names above numbers; as many in a row as the terminal has room for."""
+
+    def __init__(self, name: str, names: Sequence[str], ratio: Sequence[float]) -> None:
+        self.name, self.names = name, names
+        self.numbers = [number(round(one, 4)) for one in ratio]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        unbounded = options.update(max_width=1000)
+        tables = [self._table(count) for count in _BLOCKS_A_ROW]
+        fitting = (one for one in tables if Measurement.get(console, unbounded, one).maximum <= options.max_width)
+        yield next(fitting, tables[-1])
+
+    def _table(self, count: int) -> Table:
+        name, table = self.name, Table.grid(padding=(0, 1))
+        for _ in range(count + 1):
+            table.add_column(justify="right", no_wrap=True)
+        for row in _block_rows(self.names, count):
+            table.add_row(name, *(block for _, block in row))
+            table.add_row("", *(self.numbers[place] for place, _ in row))
+            name = ""
+        return table
 
 
-def _block_rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+def _block_rows(names: Sequence[str], count: int) -> Iterator[list[tuple[int, str]]]:
     row: list[tuple[int, str]] = []
     for place, name in enumerate(names):
         kind = name.rstrip("0123456789")
-        if row and (kind != row[0][1].rstrip("0123456789") or len(row) == _BLOCKS_A_ROW):
+        if row and (kind != row[0][1].rstrip("0123456789") or len(row) == count):
             yield row
             row = []
         row.append((place, name))

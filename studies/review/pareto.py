@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
@@ -36,7 +37,10 @@ def pareto_table(trials: Sequence[FrozenTrial]) -> Table:
     names = list(next(iter(points.values()), {}))
     table = Table(
         title=f"{len(front)} of {len(trials)} trials that no other beats in {', '.join(names) or 'anything measured'} "
-        "at once; 95 % intervals for other prompts and seeds; where they overlap, the order is not certain"
+        "at once; below, 95 % intervals for other prompts and seeds; where they overlap, the order is not certain",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=0,
     )
     for heading in ("trial", "stage", *names, "score", "recipe"):
         table.add_column(heading, justify="left" if heading in ("stage", "recipe") else "right")
@@ -57,4 +61,4 @@ def _with_interval(one: Mapping[str, Any]) -> str:
     if one["interval"] is None:
         return f"{one['value']:+.2f}"
     low, high = one["interval"]
-    return f"{one['value']:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{one['value']:+.2f}\n{low:+.2f} to {high:+.2f}"

@@ -9,7 +9,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 
 from engine.errors import ProblemError, Problems, counted
@@ -25,8 +26,9 @@ from studies.review.exporting.chains import chain_lines, chain_of_pin
 from studies.review.judging.rejections import read_rejections
 from studies.review.measured import measured_lines
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
+from studies.review.proof_table import standings
 from studies.review.spent import came_to_pictures, pictures_spent
-from studies.store.outcome import MIDDLE, REPORTED, Comparison, Outcome, read_outcome
+from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, read_pins
 from studies.store.records import Stop
 from studies.store.storage import WORKER, StudyStore, complete
@@ -39,6 +41,8 @@ SCORE = (
     "standard error. A score is a promise; the proof, on held-out pictures, is what counts."
 )
 """What a score is, for people."""
+LEAST_TOLD = 0.005
+"""The least penalty that changes a score as it is printed."""
 
 
 def overview(
@@ -77,7 +81,11 @@ def overview(
         yield from store.noted(CALIBRATION) or ()
     yield size_of(storage.folder).sentence() + thinned_words(storage.keep)
     yield SCORE
-    yield pareto_table(best) if pareto else _best_trials(best[:top])
+    if pareto:
+        yield pareto_table(best)
+    else:
+        yield _BestTrials(best[:top])
+        yield from penalty_lines(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
@@ -154,34 +162,57 @@ def _spent(storage: Storage, search: SearchSettings, shots: StudyShots, trials: 
     yield line + (f"; {spent.proof:,} for the proof" if spent.proof else "")
 
 
-def _best_trials(trials: list[FrozenTrial]) -> Table:
-    # Few rules and no column that is empty: a terminal of 80 characters must not cut numbers off.
-    table = Table(
-        title="promise: the highest scores, on the search's pictures (lucky ones in part)", box=SIMPLE_HEAD, padding=0
-    )
-    names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
-    penalties = ["taken for"] if any(map(_penalties, trials)) else []
-    for heading in ("trial", "stage", "score", "±", *names, "recipe", *penalties):
-        words = heading in ("stage", "recipe", "taken for")
-        table.add_column(heading, justify="left" if words else "right", min_width=0 if words else 5)
-    for trial in trials:
-        scores = trial.user_attrs.get("scores", {})
-        error = trial.user_attrs.get("standard_error")
-        table.add_row(
-            str(trial.number),
-            str(trial.user_attrs["stage"]),
-            f"{trial.value:+.2f}",
-            "" if error is None else f"{error:.2f}",
-            *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
-            " ".join([str(trial.user_attrs.get("recipe_key", ""))[:8], *filter(None, [trial.user_attrs.get("vae")])]),
-            *([_penalties(trial)] if penalties else []),
+class _BestTrials:
+    """A table of trials with as many scorers as the terminal has room for, in their order."""
+
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        self.trials = trials
+        self.names = list(dict.fromkeys(name for trial in trials for name in trial.user_attrs.get("scores", {})))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it, and say which scorers are left out."""
+        shown, unbounded = self.names, options.update(max_width=1000)
+        while shown and Measurement.get(console, unbounded, self._table(shown)).maximum > options.max_width:
+            shown = shown[:-1]
+        yield self._table(shown)
+        if left := self.names[len(shown) :]:
+            yield f"no room here for {', '.join(left)}; --csv has every score"
+
+    def _table(self, names: Sequence[str]) -> Table:
+        # Few rules and no column that is empty: a terminal of 80 characters must not cut numbers off.
+        table = Table(
+            title="promise: the highest scores, on the search's pictures (lucky ones in part)",
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            padding=0,
         )
-    return table
+        for heading in ("trial", "stage", "score", "±", *names, "recipe"):
+            words = heading in ("stage", "recipe")
+            table.add_column(heading, justify="left" if words else "right", min_width=0 if words else 5, no_wrap=True)
+        for trial in self.trials:
+            scores = trial.user_attrs.get("scores", {})
+            error = trial.user_attrs.get("standard_error")
+            table.add_row(
+                str(trial.number),
+                str(trial.user_attrs["stage"]),
+                f"{trial.value:+.2f}",
+                "" if error is None else f"{error:.2f}",
+                *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
+                " ".join(filter(None, [str(trial.user_attrs.get("recipe_key", ""))[:8], trial.user_attrs.get("vae")])),
+            )
+        return table
 
 
-def _penalties(trial: FrozenTrial) -> str:
-    """The penalties on a trial's score, by name."""
-    return ", ".join(f"{name} -{taken:.2f}" for name, taken in trial.user_attrs.get("penalties", {}).items())
+def penalty_lines(trials: Sequence[FrozenTrial]) -> Iterator[str]:
+    """Say the penalties that show in the scores of trials, by name."""
+    taken = [
+        f"{name} {share:.2f} of trial {trial.number}"
+        for trial in trials
+        for name, share in trial.user_attrs.get("penalties", {}).items()
+        if share >= LEAST_TOLD
+    ]
+    if taken:
+        yield f"penalties, in these scores already: {', '.join(taken)}"
 
 
 def write_csv(store: StudyStore, path: Path) -> None:
@@ -225,39 +256,6 @@ def _csv_columns(trial: FrozenTrial) -> dict[str, float | None]:
         low, high = one["interval"] or (None, None)
         columns |= {f"aspect {name}": one["value"], f"aspect {name}.low": low, f"aspect {name}.high": high}
     return columns | {f"taken for {name}": taken for name, taken in attributes.get("penalties", {}).items()}
-
-
-def standings(outcome: Outcome, *, details: bool = False) -> Group:
-    """Parents, FLAT mixes and finalists on the held-out shots; with ``details`` also the numbers only reported."""
-    rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
-    names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    scores = _proof_table(
-        "proof: leads on held-out prompts and seeds",
-        [f"from {MIDDLE}", *(f"vs {rival} ({outcome.level})" for rival in rivals)],
-    )
-    reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
-    for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
-        decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
-        whose = (str(number) if number > 0 else "", standing.label + decoded)
-        middle = outcome.from_middle(standing)
-        value = "broken" if standing.value is None else "" if middle is None else f"{middle:+.2f}"
-        scores.add_row(*whose, value, *(_lead_cell(c) for c in standing.comparisons))
-        numbers = (standing.numbers.get(name) for name in names)
-        reports.add_row(*whose, *("" if one is None else f"{one:.2f}" for one in numbers))
-    return Group(scores, *([reports] if names and details else []))
-
-
-def _lead_cell(lead: Comparison) -> str:
-    """A lead with its interval, and the level of that where it is not the column's."""
-    own = f", {lead.level('')}" if lead.confidence else ""
-    return f"{lead.mean:+.2f} ({lead.low:+.2f} to {lead.high:+.2f}{own})"
-
-
-def _proof_table(title: str, headings: Sequence[str]) -> Table:
-    table = Table(title=title)
-    for heading in ("", "recipe", *headings):
-        table.add_column(heading, justify="left" if heading == "recipe" else "right")
-    return table
 
 
 def _to_copy(outcome: Outcome) -> Iterator[str]:

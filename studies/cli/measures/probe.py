@@ -52,9 +52,11 @@ KNOB_OPTIONS = (
         help="One knob at a time from the base, many at once (screening), or both.",
     ),
     click.option(
-        "--prompts", "shots", type=click.IntRange(min=1), help="Shots of every recipe, in fours.  [default: 8]"
+        "--prompts", "shots", type=click.IntRange(1, 10_000), help="Shots of every recipe, in fours.  [default: 8]"
     ),
-    click.option("--pictures", type=click.IntRange(min=1), help="Pictures in all at most, in place of --prompts."),
+    click.option(
+        "--pictures", type=click.IntRange(1, 1_000_000), help="Pictures in all at most, in place of --prompts."
+    ),
     click.option(
         "--precision",
         type=FiniteNumber(min=0, min_open=True),

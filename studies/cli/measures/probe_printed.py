@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studies.terminal import console
+
 if TYPE_CHECKING:
     from studies.results.probe import ProbeResult
 
@@ -20,7 +22,7 @@ def print_result(result: ProbeResult, folder: Path) -> None:
 
     click.echo(f"{counted(result.drawn, 'picture')} rendered; all others were kept from before")
     for method in result.methods:
-        lines = [*legend_lines(result, method), *matrix_lines(result, method)]
+        lines = [*legend_lines(result, method), *matrix_lines(result, method, console().width)]
         click.echo("\n" + "\n".join(lines))
     click.echo("\n" + "\n".join([*sentences(result, result.methods[0]), agreement(result)]).strip())
     click.echo("\n" + "\n".join(folklore_lines(answered(result))))

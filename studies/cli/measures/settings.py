@@ -47,7 +47,7 @@ FEWEST_PICTURES = 4
 @click.option("--joint", is_flag=True, help="All settings at once, with Optuna, and not one after another.")
 @click.option(
     "--pictures",
-    type=click.IntRange(min=FEWEST_PICTURES),
+    type=click.IntRange(FEWEST_PICTURES, 10_000),
     default=MOST_PICTURES,
     show_default=True,
     help="The most pictures of a value.",
@@ -174,26 +174,25 @@ def _tell_end(setup: SettingsSetup, result: SettingsResult, drawn: int, out: Con
 
 
 def value_table(title: str, values: list[TriedValue] | tuple[TriedValue, ...]) -> Table:
-    """Return a table of the values of one setting, the chosen one marked."""
+    """Return a table of the values of one setting, the chosen one marked; it fits a terminal of 80 characters."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title))
-    for name in ("", "value", "from the best", "work", "seconds", "pictures", ""):
-        table.add_column(name, justify="left" if name in {"", "value"} else "right")
-    for value in values:
-        if value.state == "skipped":
-            continue
-        texts = [">" if value.chosen else "", value.label, difference_text(value), f"{value.cost:.1f}"]
-        texts += [f"{value.seconds:.2f}" if value.seconds is not None else "", str(value.pictures), state_text(value)]
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD, padding=0)
+    tried = [value for value in values if value.state != "skipped"]
+    timed = ["seconds"] if any(value.seconds is not None for value in tried) else []
+    for name in ("", "value", "from the\nbest", "interval", "work", *timed, "pictures", "result"):
+        is_text, breaks = name in {"", "value", "interval", "result"}, name in {"value", "result"}
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=not breaks, overflow="fold")
+    for value in tried:
+        found = value.against_best
+        apart = ("", "") if found is None else (f"{found.mean:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}")
+        texts = [">" if value.chosen else "", value.label, *apart, f"{value.cost:.1f}"]
+        texts += ["" if value.seconds is None else f"{value.seconds:.2f}"] if timed else []
+        texts += [str(value.pictures), state_text(value)]
         table.add_row(*map(Text, texts), style="bold" if value.chosen else "")
     return table
-
-
-def difference_text(value: TriedValue) -> str:
-    """Return how far a value lies from the best, with its interval."""
-    found = value.against_best
-    return "" if found is None else f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def state_text(value: TriedValue) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 
 if TYPE_CHECKING:
     from studies.store.requests import NightRequests
@@ -31,7 +31,7 @@ def _requests_of(study: Path) -> NightRequests:
     return backend.requests
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @plain_errors
 def pause(study: Path) -> None:
@@ -40,7 +40,7 @@ def pause(study: Path) -> None:
     click.echo(f"the night pauses after what is in work; to go on: recipe-search resume {study}")
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @plain_errors
 def resume(study: Path) -> None:
@@ -49,7 +49,7 @@ def resume(study: Path) -> None:
     click.echo("the night goes on")
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @plain_errors
 def stop(study: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import plain_errors
+from studies.cli.command import OurCommand, plain_errors
 from studies.cli.recipes.recipe_models import MODEL_OPTION, with_paths
 from studies.cli.recipes.recipe_options import (
     RANDOM_OPTIONS,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from studies.recipes.inputs import RecipeInput
 
 
-@click.command("import")
+@click.command("import", cls=OurCommand)
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUT.toml", type=click.Path(path_type=Path))
 @with_options(SOURCE_OPTIONS)

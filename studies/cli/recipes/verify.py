@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import plain_errors
+from studies.cli.command import OurCommand, plain_errors
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class _CannotVerifyError(click.ClickException):
     exit_code = 2
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @click.argument("export", type=click.Path(path_type=Path))
 @click.option(
     "--parents",

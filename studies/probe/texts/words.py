@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 
 import numpy as np
 from scipy.stats import rankdata
@@ -33,17 +34,27 @@ _DOES: dict[str, tuple[str, str]] = {
 """What a knob does that goes up, where the effect is above and below 0."""
 
 
-def matrix_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
-    """Return the matrix of one method as text: each effect in times the noise of seeds, a dot where it is not told."""
+def matrix_lines(result: ProbeResult, method: ProbeMethod, room: int) -> list[str]:
+    """Return the matrix of one method as text: each effect in times the noise of seeds, a dot where it is not told.
+
+    Measures that a terminal of ``room`` characters has no room for beside the others stand below them.
+    """
     width = max((len(knob.label) for knob in result.knobs), default=0) + 1
-    head = "".join(f"{_SHORT.get(column.name, column.name):>{_WIDTH}}" for column in result.columns)
-    rows = [
-        f"{knob.label:<{width}}"
-        + "".join(f"{_cell(result.effect(knob.name, column.name, method)):>{_WIDTH}}" for column in result.columns)
-        for knob in result.knobs
-    ]
-    seeds = "".join(f"{_size(column.seeds):>{_WIDTH}}" for column in result.columns)
-    return [" " * width + head, *rows, f"{'seeds':<{width}}{seeds}"]
+    count = len(result.columns)
+    parts = ceil(count / max((room - width) // _WIDTH, 1))
+    each = ceil(count / max(parts, 1))
+    columns = [result.columns[at : at + each] for at in range(0, count, each)]
+    return [line for part in columns for line in _matrix_part(result, method, part, width)]
+
+
+def _matrix_part(
+    result: ProbeResult, method: ProbeMethod, columns: Sequence[EffectColumn], width: int
+) -> Iterator[str]:
+    yield " " * width + "".join(f"{_SHORT.get(column.name, column.name):>{_WIDTH}}" for column in columns)
+    for knob in result.knobs:
+        cells = (f"{_cell(result.effect(knob.name, column.name, method)):>{_WIDTH}}" for column in columns)
+        yield f"{knob.label:<{width}}" + "".join(cells)
+    yield f"{'seeds':<{width}}" + "".join(f"{_size(column.seeds):>{_WIDTH}}" for column in columns)
 
 
 def legend_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:

@@ -30,8 +30,9 @@ def dashboard_server(store: StudyStore, *, host: str, port: int) -> DashboardSer
         port: 0 takes any that is free.
 
     Raises:
-        StudyError: the port is in use or not allowed, or the host is no address of this machine.
+        StudyError: the port is in use or not allowed, or the host is empty or no address of this machine.
     """
+    refuse_every_address(host)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         app = wsgi(store.storage, artifact_store=store.artifacts)
@@ -93,6 +94,16 @@ class _QuietHandler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
+
+
+def refuse_every_address(host: str) -> None:
+    """Refuse "", which would listen at every address of this machine.
+
+    Raises:
+        StudyError: the host is empty.
+    """
+    if not host.strip():
+        raise StudyError("is empty", place=(Named("--host"),), remedy="use 127.0.0.1; 0.0.0.0 is every address")
 
 
 def cannot_listen(error: OSError, host: str, port: int) -> StudyError:

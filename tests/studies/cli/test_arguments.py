@@ -139,3 +139,49 @@ def test_the_device_of_a_night_is_checked_before_anything_is_read(copied: Path) 
     assert "Invalid value for '--device': unknown device" in refused.output
     taken = called("run", copied, "--device", "cpu")
     assert taken.exit_code == 0, taken.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--encoder", "clipl"], '--encoder: is no known encoder ("clipl"); did you mean clip-l?'),
+        (["--name", "a/b"], "--name: is not a name for a folder"),
+        (["--name", ""], "Invalid value for '--name': it is empty"),
+        (["-a", " "], "Invalid value for '-a' / '--model-a': it is empty"),
+        (["--prompts", ""], "Invalid value for '--prompts': it is empty"),
+    ],
+)
+def test_a_new_study_is_not_written_with_a_word_that_check_would_refuse(
+    tmp_path: Path, words: list[str], told: str
+) -> None:
+    refused = called("init", tmp_path / "study.toml", *words)
+    assert refused.exit_code != 0
+    assert told in refused.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_encoder_of_a_new_study_is_the_one_that_is_named(tmp_path: Path) -> None:
+    assert called("init", tmp_path / "study.toml", "--encoder", "openclip-l").exit_code == 0
+    assert '\nencoder = "openclip-l" ' in (tmp_path / "study.toml").read_text()
+
+
+@pytest.mark.parametrize("command", ["view", "dashboard"])
+def test_an_empty_host_is_not_every_address_of_the_machine(copied: Path, command: str) -> None:
+    refused = called(command, copied, "--host", "", "--port", "0")
+    assert refused.exit_code == 1
+    assert "--host: is empty; use 127.0.0.1" in refused.output
+    assert "is no address of this machine" in called(command, copied, "--host", "203.0.113.7", "--port", "0").output
+
+
+@pytest.mark.parametrize("words", [["report", "STUDY", "--out"], ["scorers", "list", "--folder"]])
+def test_a_name_that_no_file_can_have_is_one_sentence(copied: Path, words: list[str]) -> None:
+    refused = called(*(str(copied) if word == "STUDY" else word for word in words), "a" * 300)
+    assert refused.exit_code == 1
+    assert ": is no name for a file (File name too long); use another one" in refused.output
+
+
+@pytest.mark.parametrize("command", ["probe", "settings"])
+def test_more_pictures_than_anybody_has_time_for_are_refused_at_once(copied: Path, command: str) -> None:
+    refused = called(command, copied, "--pictures", 10**20)
+    assert refused.exit_code == 2
+    assert "is not in the range" in refused.output

@@ -65,11 +65,23 @@ def test_list_says_what_there_is_and_what_is_there(tmp_path: Path) -> None:
     assert len(rows) == 1
     assert "3.7 MB" in rows[0]
     assert "Apache-2.0" in rows[0]
-    assert rows[0].rstrip("│ ").endswith("no")
+    assert "through clip-l (missing): " in rows[0]
+    assert rows[0].rstrip().endswith("Apache-2.0; missing")
     for name in (HEAD, "ViT-L-14.pt"):
         (tmp_path / name).touch()
-    (row,) = [line for line in run("list", "--folder", tmp_path)[1].splitlines() if HEAD in line]
-    assert row.rstrip("│ ").endswith("yes")
+    said = run("list", "--folder", tmp_path)[1]
+    (row,) = [line for line in said.splitlines() if HEAD in line]
+    assert "through clip-l (there): " in row
+    assert row.rstrip().endswith("Apache-2.0; there")
+    assert "there, as ViT-L-14.pt" in said
+
+
+def test_a_list_on_a_terminal_of_80_characters_cuts_no_word(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["scorers", "list", "--folder", str(tmp_path)], env={"COLUMNS": "80"})
+    for name in (HEAD, "rating@openclip-bigg", "photographs", "aesthetics_scorer_rating_openclip_vit_bigg_14.pth"):
+        assert name in done.output
+    assert max(map(len, done.output.splitlines()[:-1])) <= 80
+    assert len(done.output.splitlines()) < 160
 
 
 def test_get_says_licence_and_size_and_fetches_what_is_missing(tmp_path: Path, small: KnownScorer) -> None:

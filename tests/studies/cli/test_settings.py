@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from studies.cli.main import main
+from studies.cli.measures.settings import value_table
 from studies.results.settings_file import all_settings
 from studies.review.approval import approve_recipe
 from studies.studyfile.read import read_study_file
+from tests.studies.cards.made_settings import SAMPLERS
 from tests.studies.sample_study import write_small_study
 
 FEW = ("--try", "Sampler=Euler a", "--try", "CFG Scale=2", "--try", "Steps=2,3", "--try", "Clip skip=1,99")
@@ -92,7 +97,7 @@ def test_all_settings_at_once(copied: Path) -> None:
         (("--try", "Seed=3"), "Error: --try: Seed is not searched"),
         (("--no-hires", "--try", "Denoising=0.4"), "--no-hires leaves it out"),
         (("--finalist", "9"), "finalist"),
-        (("--pictures", "2"), "2 is not in the range x>=4"),
+        (("--pictures", "2"), "2 is not in the range 4<=x<=10000"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_rendered(
@@ -120,3 +125,17 @@ def test_the_card_lies_beside_the_result(copied: Path) -> None:
     assert {"result.json", "card.md", "card.json", "card.txt"} <= names
     assert any(name.startswith("grid-") for name in names)
     assert json.loads((folder / "card.json").read_text())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_intervals_of_values_stay_whole_on_any_terminal(width: int) -> None:
+    def drawn(*, seconds: float | None) -> str:
+        out = io.StringIO()
+        values = [replace(value, seconds=seconds) for value in SAMPLERS.values]
+        Console(file=out, width=width).print(value_table("Sampler", values))
+        return out.getvalue()
+
+    assert "-0.42 -0.71 to -0.13  60.0" in drawn(seconds=None)
+    assert "seconds" not in drawn(seconds=None), "no column is empty"
+    assert "-0.42 -0.71 to -0.13  60.0    1.25       24 " in drawn(seconds=1.25)
+    assert "…" not in drawn(seconds=1.25)

@@ -23,8 +23,8 @@ def measured(number: int, style: float, fidelity: float, interval: list[float] |
     return trial
 
 
-def told(trials: list[FrozenTrial]) -> str:
-    console = Console(file=io.StringIO(), width=400)
+def told(trials: list[FrozenTrial], width: int = 400) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(pareto_table(trials))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -48,12 +48,21 @@ def test_trials_of_before_without_aspects_are_left_out() -> None:
 def test_the_table_lists_the_front_with_its_intervals() -> None:
     trials = [measured(5, 1, 0, [0.5, 1.25]), measured(6, 0.5, -1), measured(2, 0, 1)]
     text = told(trials)
-    assert "2 of 3 trials that no other beats in style, fidelity at once" in text
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
-    assert rows == [
-        ["5", "flat", "+1.00 (+0.50 to +1.25)", "+0.00", "+1.00", "55555555"],
+    assert "2 of 3 trials that no other beats in style, fidelity at once" in " ".join(text.split())
+    rows = [line.split() for line in text.partition("── \n")[2].splitlines()]
+    assert rows[:3] == [
+        ["5", "flat", "+1.00", "+0.00", "+1.00", "55555555"],
+        ["+0.50", "to", "+1.25"],
         ["2", "flat", "+0.00", "+1.00", "+1.00", "22222222"],
     ]
+
+
+def test_three_aspects_fit_a_terminal_of_80_characters() -> None:
+    trial = measured(35, 3.4, 0.23, [3.05, 3.76])
+    wide = {"value": 1.2, "interval": [-10.25, 12.5]}
+    trial.user_attrs["aspects"] |= {"fidelity": wide, "aesthetics": wide}
+    text = told([trial], 80)
+    assert "+3.05 to +3.76 -10.25 to +12.50 -10.25 to +12.50" in text
 
 
 def test_where_nothing_was_measured_the_table_says_so() -> None:

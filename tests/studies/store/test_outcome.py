@@ -13,7 +13,7 @@ from rich.console import Console
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.review.show import standings
+from studies.review.proof_table import standings
 from studies.store.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
 
 BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6, pictures_won=19, pictures=24)
@@ -24,6 +24,13 @@ def outcome(*comparisons: Comparison) -> Outcome:
     base = Standing(label="A", recipe=Recipe.flat(0.0).text, value=0.0)
     finalist = Standing(label="best", recipe=Recipe.flat(0.4).text, value=1.0, comparisons=comparisons)
     return Outcome(models={"A": "aa", "B": "bb"}, baselines=(base,), finalists=(finalist,), sheet="finalists.png")
+
+
+def drawn(told: Outcome, width: int) -> str:
+    """Its table on a terminal of so many characters."""
+    out = io.StringIO()
+    Console(file=out, width=width).print(standings(told))
+    return out.getvalue()
 
 
 def test_a_winner_beats_every_rival_beyond_the_noise() -> None:
@@ -59,11 +66,22 @@ def test_an_interval_of_another_level_says_so(tmp_path: Path) -> None:
     mixed = outcome(early, TIES)
     write_outcome(tmp_path, mixed)
     assert read_outcome(tmp_path) == mixed
-    console = Console(file=io.StringIO(), width=200)
-    console.print(standings(mixed))
-    table = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue] - a text in memory
-    assert "(+0.40 to +1.60, 99.9 %)" in table
-    assert "(-0.20 to +0.80)" in table
+    table = drawn(mixed, 80)
+    assert "A       +1.00 +0.40 to +1.60 *" in table
+    assert "FLAT_50 +0.30 -0.20 to +0.80  " in table
+    assert "* 99.9 % interval: one of the two was given up early" in table
+    assert "given up early" not in drawn(outcome(BEATS, TIES), 80)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_leads_and_intervals_stay_whole_on_any_terminal(width: int) -> None:
+    rivals = [replace(BEATS, against=name, low=-10.25, high=12.5, confidence=0.999) for name in ("A", "B", "C")]
+    (finalist,) = (told := outcome(*rivals, replace(TIES, against="FLAT_40.1"))).finalists
+    table = drawn(replace(told, finalists=(replace(finalist, label="best by the search's model, simpler"),)), width)
+    assert table.count("+1.00 -10.25 to +12.50 *") == 3
+    assert table.count("+0.30 -0.20 to +0.80") == 1
+    assert "…" not in table
+    assert len(table.splitlines()) < 15
 
 
 @pytest.mark.parametrize("level", [1.0, -0.5, 95.0])
@@ -135,9 +153,7 @@ def test_results_of_a_proof_are_differences_from_the_middle() -> None:
     told = replace(told, baselines=(*told.baselines, middle))
     assert told.from_middle(middle) == 0
     assert told.from_middle(finalist) == 1.75
-    out = io.StringIO()
-    Console(file=out, width=200).print(standings(told))
-    assert "+1.75" in out.getvalue()
+    assert "+1.75" in drawn(told, 200)
 
 
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:
@@ -156,9 +172,7 @@ def test_a_further_proof_says_so_and_its_level(tmp_path: Path) -> None:
     assert words.startswith("This is proof 2 of the 2 that this study has had. Every further one is another chance")
     assert words.endswith("the first one's are those of 95 %, these of 97.5 %.")
     assert not any("proof 1" in line for line in outcome(BEATS).sentences())
-    out = io.StringIO()
-    Console(file=out, width=200).print(standings(second))
-    assert "vs A (97.5 %)" in out.getvalue()
+    assert "97.5 %" in drawn(second, 80)
 
 
 @pytest.mark.parametrize("change", [{"models": {}}, {"confidence": 3.0}, {"confidence": -1.0}])

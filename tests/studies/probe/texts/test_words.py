@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from studies.probe.texts.words import agreement, legend_lines, matrix_lines, sentences
 from studies.results.probe import (
     ONE,
@@ -67,7 +69,7 @@ RESULT = ProbeResult(
 
 
 def test_the_matrix_has_a_row_for_every_knob_and_marks_noise_with_a_dot() -> None:
-    head, *rows, seeds = [line.split() for line in matrix_lines(RESULT, ONE)]
+    head, *rows, seeds = [line.split() for line in matrix_lines(RESULT, ONE, 80)]
     assert head == ["pixels", "contrast", "style"]
     assert rows == [
         ["IN00", "0.40", "·", "?"],
@@ -79,13 +81,15 @@ def test_the_matrix_has_a_row_for_every_knob_and_marks_noise_with_a_dot() -> Non
     assert seeds == ["seeds", "10", "10", "?"]
 
 
-def test_all_lines_of_the_matrix_are_as_long_and_fit_a_wide_terminal() -> None:
+@pytest.mark.parametrize(("room", "parts"), [(120, 1), (80, 2), (60, 2), (40, 4)])
+def test_a_matrix_that_is_wider_than_the_terminal_goes_on_below(room: int, parts: int) -> None:
     names = ("pixels", "style", "fidelity", "colour", "warmth", "saturation", "contrast", "brightness", "detail")
     columns = [EffectColumn(name=name, unit="", signed=True, seeds=123.4, floor={}) for name in (*names, "composition")]
-    lines = matrix_lines(replace(RESULT, columns=tuple(columns)), ONE)
-    assert len({len(line) for line in lines}) == 1
-    assert len(lines[0]) <= 100
-    assert all(part in lines[0].split() for part in ("fidelity", "satur.", "bright.", "compos."))
+    lines = matrix_lines(replace(RESULT, columns=tuple(columns)), ONE, room)
+    assert max(map(len, lines)) <= room
+    assert [line.split()[0] for line in lines].count("IN00") == parts
+    heads = " ".join(line for line in lines if line.startswith(" ")).split()
+    assert heads == [*names[:5], "satur.", "contrast", "bright.", "detail", "compos."]
 
 
 def test_the_strongest_knobs_are_named_in_sentences() -> None:
