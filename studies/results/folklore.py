@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from engine.files import write_text
 from studies.results.probe import FOLDER
-from studies.store.shapes import Shape, read_json
+from studies.results.result_file import kept_result, write_result
+from studies.store.shapes import Shape
 
 Answer = Literal["agrees", "does not agree", "cannot be told"]
 """What the pair answers to a claim."""
@@ -59,10 +58,7 @@ def folklore_file(folder: Path) -> Path:
 
 def write_folklore(folder: Path, folklore: Folklore) -> Path:
     """Write the answers into a study's folder, at once or not at all; return the file."""
-    path = folklore_file(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(asdict(folklore), indent=1, ensure_ascii=False) + "\n")
-    return path
+    return write_result(folklore_file(folder), asdict(folklore))
 
 
 def read_folklore(folder: Path) -> Folklore | None:
@@ -71,8 +67,7 @@ def read_folklore(folder: Path) -> Folklore | None:
     Raises:
         StudyError: the file is damaged.
     """
-    path = folklore_file(folder)
-    if not path.is_file():
+    value = kept_result(folklore_file(folder), _FILE, "delete it, and run `recipe-search probe` again")
+    if value is None:
         return None
-    value: dict[str, Any] = read_json(path, _FILE, "delete it, and run `recipe-search probe` again")
     return Folklore(answers=tuple(FolkloreAnswer(**one) for one in value["answers"]), remark=value["remark"])

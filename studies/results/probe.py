@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.files import write_text
-from studies.store.shapes import Shape, entries_of, read_json
+from studies.results.result_file import kept_result, write_result
+from studies.store.shapes import Shape, entries_of
 
 ONE, SCREEN = "one at a time", "screening"
 """The ways of measuring: one knob moved from the base, or many moved at once by a screening design."""
@@ -242,10 +241,7 @@ def probe_file(folder: Path) -> Path:
 
 def write_probe(folder: Path, result: ProbeResult) -> Path:
     """Write a result into a study's folder, at once or not at all; return the file."""
-    path = probe_file(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"version": VERSION, **asdict(result)}, indent=1, ensure_ascii=False) + "\n")
-    return path
+    return write_result(probe_file(folder), {"version": VERSION, **asdict(result)})
 
 
 def read_probe(folder: Path) -> ProbeResult | None:
@@ -254,10 +250,9 @@ def read_probe(folder: Path) -> ProbeResult | None:
     Raises:
         StudyError: the file is damaged.
     """
-    path = probe_file(folder)
-    if not path.is_file():
+    value = kept_result(probe_file(folder), _FILE, "delete it, and run `recipe-search probe` again")
+    if value is None:
         return None
-    value: dict[str, Any] = read_json(path, _FILE, "delete it, and run `recipe-search probe` again")
     parts: dict[str, Any] = {
         "models": tuple(ProbedModel(**entries_of(ProbedModel, one)) for one in value["models"]),
         "base": ProbeBase(**entries_of(ProbeBase, value["base"])),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ProblemError
-from engine.files import write_text
 from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
+from studies.results.result_file import write_result
 from studies.results.settings import (
     STATES,
     LookBack,
@@ -34,10 +33,7 @@ _SHOWN = Shot(prompt="", seed=0)
 
 def write_settings(folder: Path, result: SettingsResult) -> Path:
     """Store a result in a study's folder; returns the file."""
-    place = result_folder(folder, result.subject_key)
-    place.mkdir(parents=True, exist_ok=True)
-    write_text(place / RESULT, json.dumps(asdict(result), indent=1) + "\n")
-    return place / RESULT
+    return write_result(result_folder(folder, result.subject_key) / RESULT, asdict(result))
 
 
 def result_folder(folder: Path, subject_key: str) -> Path:

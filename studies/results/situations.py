@@ -7,7 +7,6 @@ confidence, all of them contain the true difference, whatever the number of situ
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,8 @@ from typing import Any
 
 from engine.files import readable, write_text
 from studies.errors import StudyError
+from studies.results.result_file import write_result
+from studies.store.intervals import SignedInterval
 from studies.store.shapes import Shape, entries_of, read_json
 
 FOLDER = "situations"
@@ -86,7 +87,7 @@ _FILE: Shape = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RivalDifference:
+class RivalDifference(SignedInterval):
     """The examined recipe less a rival, at equal prompts and seeds, with its interval."""
 
     rival: str
@@ -96,16 +97,6 @@ class RivalDifference:
     high: float
     pictures: int
     """How many pairs of pictures were compared."""
-
-    @property
-    def is_better(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether the whole interval lies below zero."""
-        return self.high < 0
 
     def __str__(self) -> str:
         return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] vs {self.rival}"
@@ -287,8 +278,7 @@ def situations_folder(folder: Path, key: str) -> Path:
 def write_situations(folder: Path, result: SituationsResult) -> Path:
     """Store a result in a study's folder, and that it is the latest one; return the result's folder."""
     place = situations_folder(folder, result.key)
-    place.mkdir(parents=True, exist_ok=True)
-    write_text(place / RESULT, json.dumps(asdict(result), indent=1) + "\n")
+    write_result(place / RESULT, asdict(result))
     write_text(folder / FOLDER / LATEST, result.key + "\n")
     return place
 

@@ -23,6 +23,7 @@ from studies.limits.thinning import thinned_words
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.exporting.chains import chain_lines, chain_of_pin
+from studies.review.exporting.history import study_stage
 from studies.review.judging.rejections import read_rejections
 from studies.review.measured import measured_lines
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
@@ -67,6 +68,9 @@ def overview(
     trials = store.trials()
     best = complete(trials)
     yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
+    if merge is not None and (stage := study_stage(merge.models)):
+        yield f"stage {stage.number} of a chain:"
+        yield from (f"  {line}" for line in stage.lines)
     yield from _at_work(store, suggester_of(search, shots, store).total)
     yield from _given_up(best)
     yield from _spent(storage, search, shots, trials)

@@ -14,6 +14,7 @@ from engine.files import write_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
+from studies.store.intervals import SignedInterval
 from studies.store.journal.journal import studies_in
 from studies.store.shapes import Shape, read_json
 
@@ -70,7 +71,7 @@ _FILE: Shape = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(SignedInterval):
     """A recipe against another one at equal prompts and seeds, in units of the objective."""
 
     against: str
@@ -84,11 +85,6 @@ class Comparison:
     """How many were compared; 0 in files of versions that did not write it."""
     confidence: float = 0.0
     """Level of the interval where it is not the outcome's: higher where one of the two was given up early; else 0."""
-
-    @property
-    def is_better(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
 
     def level(self, usual: str) -> str:
         """Return the level of the interval for people, where ``usual`` is the outcome's: `95 %`."""

@@ -47,43 +47,24 @@ SHOT_OPTIONS = (
     ),
     click.option("--from", "picture", type=_PATH, help="Take all of these from a WebUI's picture; options win."),
 )
+
+
+def chosen_option(name: str, words: Sequence[str], text: str = "") -> Callable[..., Any]:
+    """An option whose value is one of some words, the first one by default."""
+    return click.option(name, type=click.Choice(words), default=words[0], show_default=True, help=text or None)
+
+
 ENGINE_OPTIONS = (
     click.option("--embeddings", type=_PATH, help="Folder of textual inversions."),
     click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
-    click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
-    click.option(
-        "--parents",
-        type=click.Choice(PARENTS),
-        default="auto",
-        show_default=True,
-        help="Where the parents of recipes that follow each other lie.",
-    ),
-    click.option(
-        "--encoders",
-        type=click.Choice(ENCODERS),
-        default="auto",
-        show_default=True,
-        help="Where text encoders and VAE wait while others work.",
-    ),
-    click.option(
-        "--vae-precision",
-        type=click.Choice(VAE_PRECISIONS),
-        default="auto",
-        show_default=True,
-        help="In which number format the VAE works.",
-    ),
-    click.option(
-        "--speed", type=click.Choice(SPEEDS), default="auto", show_default=True, help="How the UNet is called."
-    ),
-    click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
-    click.option(
-        "--ztsnr",
-        type=click.Choice(["auto", "on", "off"]),
-        default="auto",
-        show_default=True,
-        help="Whether the noise levels end in pure noise (zero terminal SNR).",
-    ),
+    chosen_option("--precision", ["auto", "fp16", "bf16", "fp32"]),
+    chosen_option("--parents", PARENTS, "Where the parents of recipes that follow each other lie."),
+    chosen_option("--encoders", ENCODERS, "Where text encoders and VAE wait while others work."),
+    chosen_option("--vae-precision", VAE_PRECISIONS, "In which number format the VAE works."),
+    chosen_option("--speed", SPEEDS, "How the UNet is called."),
+    chosen_option("--prediction", ["auto", "epsilon", "v"]),
+    chosen_option("--ztsnr", ["auto", "on", "off"], "Whether the noise levels end in pure noise (zero terminal SNR)."),
     click.option("--batch", type=click.IntRange(1, 32), default=1, show_default=True, help="Pictures made at once."),
     click.option("--overwrite", is_flag=True, help="Replace pictures that are there."),
 )

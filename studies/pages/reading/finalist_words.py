@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from studies.pages.reading.snapshot import Snapshot
 from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.judging.rejections import Rejection
+from studies.store.intervals import SignedInterval
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.pins import Pin
 from studies.store.renders import kept_folder, shots_key
@@ -34,7 +35,7 @@ class SheetRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
+class Lead(SignedInterval):
     """A finalist against a rival, on held-out pictures."""
 
     against: str
@@ -47,16 +48,6 @@ class Lead:
     """Of how many; 0 where the outcome does not say it."""
     level: str
     """Of the interval, for people: `95 %`."""
-
-    @property
-    def is_better(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
-
-    @property
-    def is_worse(self) -> bool:
-        """Whether the whole interval lies below zero."""
-        return self.high < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from studies.pages.report.facts import PickAgreement, TimeSplit, pick_agreement,
 from studies.pages.report.measured import ReportMeasured, measured_results
 from studies.pages.views.night import strip
 from studies.recipes.recipe_words import RecipeWords, recipe_words
+from studies.review.exporting.history import StudyStage, study_stage
 from studies.review.judging.picks import Pick, read_picks
 from studies.review.judging.rejections import read_rejections
 from studies.review.spent import PicturesSpent, pictures_spent
@@ -68,6 +69,8 @@ class ReportContents:
     """What is reported, but for the trials' pictures, which get the room that is left."""
 
     study: Snapshot
+    stage: StudyStage | None
+    """Where the study stands in a chain; None where its models are first parents."""
     made: datetime
     duration: timedelta
     """Of all trials together."""
@@ -107,6 +110,7 @@ def gathered(study: Snapshot, shelf: PictureShelf, *, quick: bool = False) -> Re
         study=study,
         made=datetime.now().astimezone(),
         duration=sum((t.ended - t.begun for t in study.trials if t.ended and t.begun), timedelta()),
+        stage=study_stage(study.spec.merge.models),
         references=tuple(_references(study, shelf)),
         rows=tuple(_rows(study, columns, shelf)),
         columns=columns,

@@ -17,6 +17,7 @@ from studies.pages.reading.pace import pace
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
 from studies.recipes.recipe_words import recipe_words
+from studies.review.exporting.history import study_stage
 from studies.store.outcome import Outcome
 
 LATEST = 12
@@ -30,9 +31,11 @@ def night_page(visit: Visit) -> Response:
     study = visit.study
     best = visit.site.best.of(str(visit.reader.file)).state(study).found
     recipe = _candidate(study, best)
+    live = visit.asked("part") == "live"
     return visit.page(
-        "night_live.html" if visit.asked("part") == "live" else "night.html",
+        "night_live.html" if live else "night.html",
         study=study,
+        stage=None if live else study_stage(study.spec.merge.models),
         best=best,
         recipe=recipe_words(recipe.recipe) if recipe else None,
         strip=strip(study, best),

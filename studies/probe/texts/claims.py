@@ -7,6 +7,7 @@ the matrix says. So the claims are those of its text, of SuperMerger's own pages
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 ARTICLE = "Tofu's article on how he merges"
@@ -78,131 +79,65 @@ def _numbered(side: str, first: int, last: int) -> tuple[str, ...]:
     return tuple(f"{side}{number:02d}" for number in range(first, last + 1))
 
 
-CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        text="what carries most lies on the way up: OUT03 to OUT11",
-        source=ARTICLE,
-        test=Stronger(knobs=_numbered("OUT", 3, 11), measure="pixels"),
+def _said(source: str, tests: Mapping[str, ClaimTest], address: str = "") -> Iterator[Claim]:
+    """The claims of one source, each with its test."""
+    return (Claim(text=text, source=source, address=address, test=test) for text, test in tests.items())
+
+
+_ARTICLE: Mapping[str, ClaimTest] = {
+    "what carries most lies on the way up: OUT03 to OUT11": Stronger(knobs=_numbered("OUT", 3, 11), measure="pixels"),
+    "the convolutions in OUT05 and OUT08 count for how drawn a picture looks": Stronger(
+        knobs=("OUT05", "OUT08"), measure="style"
     ),
-    Claim(
-        text="the convolutions in OUT05 and OUT08 count for how drawn a picture looks",
-        source=ARTICLE,
-        test=Stronger(knobs=("OUT05", "OUT08"), measure="style"),
+    "the self-attention of OUT05 changes gloss and texture": Changes(knob="self:OUT05:attn1", measure="detail"),
+    "the self-attention of OUT08 changes gloss and texture": Changes(knob="self:OUT08:attn1", measure="detail"),
+    "what the prompt says acts through cross-attention (attn2), not self-attention (attn1)": Stronger(
+        knobs=("*:attn2",), than=("*:attn1",), measure="fidelity"
     ),
-    Claim(
-        text="the self-attention of OUT05 changes gloss and texture",
-        source=ARTICLE,
-        test=Changes(knob="self:OUT05:attn1", measure="detail"),
+    "Adjust's CONT raises the contrast": Raises(knob="adjust:CONT", measure="contrast"),
+    "more contrast by Adjust's CONT brings stronger colours with it": Raises(knob="adjust:CONT", measure="saturation"),
+}
+_SUPERMERGER: Mapping[str, ClaimTest] = {
+    "IN07, OUT03, OUT04 and OUT05 have a strong influence, by their attention": Stronger(
+        knobs=("IN07", "OUT03", "OUT04", "OUT05"), measure="pixels"
     ),
-    Claim(
-        text="the self-attention of OUT08 changes gloss and texture",
-        source=ARTICLE,
-        test=Changes(knob="self:OUT08:attn1", measure="detail"),
-    ),
-    Claim(
-        text="what the prompt says acts through cross-attention (attn2), not self-attention (attn1)",
-        source=ARTICLE,
-        test=Stronger(knobs=("*:attn2",), than=("*:attn1",), measure="fidelity"),
-    ),
-    Claim(
-        text="Adjust's CONT raises the contrast",
-        source=ARTICLE,
-        test=Raises(knob="adjust:CONT", measure="contrast"),
-    ),
-    Claim(
-        text="more contrast by Adjust's CONT brings stronger colours with it",
-        source=ARTICLE,
-        test=Raises(knob="adjust:CONT", measure="saturation"),
-    ),
-    Claim(
-        text="IN07, OUT03, OUT04 and OUT05 have a strong influence, by their attention",
-        source=SUPERMERGER,
-        address=ELEMENTAL,
-        test=Stronger(knobs=("IN07", "OUT03", "OUT04", "OUT05"), measure="pixels"),
-    ),
-    *(
-        Claim(
-            text=f"Adjust's {field} above 0 adds detail",
-            source=SUPERMERGER,
-            address=ELEMENTAL,
-            test=Raises(knob=f"adjust:{field}", measure="detail"),
-        )
+    **{
+        f"Adjust's {field} above 0 adds detail": Raises(knob=f"adjust:{field}", measure="detail")
         for field in ("IN", "OUT", "OUT2")
+    },
+    "the composition changes more easily with Adjust's IN than with OUT": Stronger(
+        knobs=("adjust:IN",), than=("adjust:OUT",), measure="composition"
     ),
-    Claim(
-        text="the composition changes more easily with Adjust's IN than with OUT",
-        source=SUPERMERGER,
-        address=ELEMENTAL,
-        test=Stronger(knobs=("adjust:IN",), than=("adjust:OUT",), measure="composition"),
-    ),
-    Claim(
-        text="Adjust's CONT changes the brightness too",
-        source=SUPERMERGER,
-        address=ELEMENTAL,
-        test=Changes(knob="adjust:CONT", measure="brightness"),
-    ),
-    *(
-        Claim(
-            text=f"Adjust's {field} changes the balance of colours",
-            source=SUPERMERGER,
-            address=ELEMENTAL,
-            test=Changes(knob=f"adjust:{field}", measure="colour"),
-        )
+    "Adjust's CONT changes the brightness too": Changes(knob="adjust:CONT", measure="brightness"),
+    **{
+        f"Adjust's {field} changes the balance of colours": Changes(knob=f"adjust:{field}", measure="colour")
         for field in ("COL1", "COL2", "COL3")
+    },
+}
+_EKMIX: Mapping[str, ClaimTest] = {
+    "OUT10 and OUT11 have a strong effect on colour": Stronger(knobs=("OUT10", "OUT11"), measure="colour"),
+    "OUT03, OUT06 and OUT08 change shadows": Stronger(knobs=("OUT03", "OUT06", "OUT08"), measure="brightness"),
+    "OUT05 and OUT03 decide whether the style is drawn or real": Stronger(knobs=("OUT03", "OUT05"), measure="style"),
+    "IN02 is about lines": Stronger(knobs=("IN02",), measure="detail"),
+    "IN05 may change colour": Stronger(knobs=("IN05",), measure="colour"),
+    "IN07 changes the composition a lot": Stronger(knobs=("IN07",), measure="composition"),
+}
+_ORANGE: Mapping[str, ClaimTest] = {
+    "the first and the last blocks (read here as IN00, IN01, OUT10, OUT11) have a large effect on style": Stronger(
+        knobs=("IN00", "IN01", "OUT10", "OUT11"), measure="style"
     ),
-    Claim(
-        text="OUT10 and OUT11 have a strong effect on colour",
-        source=EKMIX,
-        address=EKMIX_CARD,
-        test=Stronger(knobs=("OUT10", "OUT11"), measure="colour"),
+    "the middle block, M00, has an effect on composition": Stronger(knobs=("M00",), measure="composition"),
+}
+_BBCMC: Mapping[str, ClaimTest] = {
+    "IN00 and OUT11 change the whole picture most (of one model whose blocks were weakened)": Stronger(
+        knobs=("IN00", "OUT11"), measure="pixels"
     ),
-    Claim(
-        text="OUT03, OUT06 and OUT08 change shadows",
-        source=EKMIX,
-        address=EKMIX_CARD,
-        test=Stronger(knobs=("OUT03", "OUT06", "OUT08"), measure="brightness"),
-    ),
-    Claim(
-        text="OUT05 and OUT03 decide whether the style is drawn or real",
-        source=EKMIX,
-        address=EKMIX_CARD,
-        test=Stronger(knobs=("OUT03", "OUT05"), measure="style"),
-    ),
-    Claim(
-        text="IN02 is about lines",
-        source=EKMIX,
-        address=EKMIX_CARD,
-        test=Stronger(knobs=("IN02",), measure="detail"),
-    ),
-    Claim(
-        text="IN05 may change colour",
-        source=EKMIX,
-        address=EKMIX_CARD,
-        test=Stronger(knobs=("IN05",), measure="colour"),
-    ),
-    Claim(
-        text="IN07 changes the composition a lot",
-        source=EKMIX,
-        address=EKMIX_CARD,
-        test=Stronger(knobs=("IN07",), measure="composition"),
-    ),
-    Claim(
-        text="the first and the last blocks (read here as IN00, IN01, OUT10, OUT11) have a large effect on style",
-        source=ORANGE,
-        address=ORANGE_THREAD,
-        test=Stronger(knobs=("IN00", "IN01", "OUT10", "OUT11"), measure="style"),
-    ),
-    Claim(
-        text="the middle block, M00, has an effect on composition",
-        source=ORANGE,
-        address=ORANGE_THREAD,
-        test=Stronger(knobs=("M00",), measure="composition"),
-    ),
-    Claim(
-        text="IN00 and OUT11 change the whole picture most (of one model whose blocks were weakened)",
-        source=BBCMC,
-        address=BBCMC_NOTE,
-        test=Stronger(knobs=("IN00", "OUT11"), measure="pixels"),
-    ),
+}
+CLAIMS: tuple[Claim, ...] = (
+    *_said(ARTICLE, _ARTICLE),
+    *_said(SUPERMERGER, _SUPERMERGER, ELEMENTAL),
+    *_said(EKMIX, _EKMIX, EKMIX_CARD),
+    *_said(ORANGE, _ORANGE, ORANGE_THREAD),
+    *_said(BBCMC, _BBCMC, BBCMC_NOTE),
 )
 """All claims, by source. They speak of the 26 blocks of SD1."""

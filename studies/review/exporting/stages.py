@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.checkpoints.header import read_header
-from engine.errors import CheckpointError, counted
+from engine.errors import CheckpointError
 from engine.files import file_kind, write_text
 from engine.merging.chain import chain_of_origin, unsayable
 from engine.merging.metadata import Origin, origin_of
-from engine.recipes.chains import RecipeChain, stage_name
+from engine.recipes.chains import RecipeChain
 from engine.recipes.recipe import Recipe
 from studies.review.exporting.chains import chain_file, chain_text, first_parents
 from studies.review.exporting.export import export_file, export_pin, refuse_others
+from studies.review.exporting.history import history_lines
 from studies.store.pins import Pin
 from studies.studyfile.spec import StudySpec
 
@@ -37,14 +38,9 @@ class StageCheckpoint:
 
     def history(self) -> Iterator[str]:
         """Say what was done so far, a line each."""
-        before = 0
-        for stage in self.chain.stages:
-            yield f"{stage.name}: {counted(stage.step - before, 'step')}, saved as {stage.file}"
-            before = stage.step
-        steps = counted(len(self.chain.recipe.steps) - before, "step")
-        yield f"{stage_name(self.path.name)}: {steps}, saved as {self.path.name}"
-        yield "first parents: " + ", ".join(f"{name} {one.file}" for name, one in self.chain.models.items())
-        yield from (*self.chain.ends, *([f"the chain ends here: {self.end}"] if self.end else []))
+        yield from history_lines(self.chain, self.path.name)
+        if self.end:
+            yield f"the chain ends here: {self.end}"
 
 
 def stage_checkpoint(

@@ -363,7 +363,7 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
         (("half.toml", "--from", "none.png"), "none.png: cannot be read as a picture (no such file)"),
         (("half.toml", "-p", "a", "--upscalers", "none"), "none: there is no such folder of upscalers"),
         (("half.toml", "-p", "a", "--sampler", "uni_pc_bh2"), "this sampler of ComfyUI has no equal among the WebUI's"),
-        (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18000 pictures are too many"),
+        (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18,000 pictures are too many"),
         (("half.toml", "-p", "a", "--width", "100"), "width: must be a multiple of 8 (100)"),
         (("half.toml", "-p", "a", "--sampler", "Eular"), "did you mean Euler?"),
         (("half.toml", "--from", "half.toml"), "cannot be read as a picture"),

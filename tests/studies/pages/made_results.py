@@ -16,7 +16,6 @@ from studies.results.probe import (
     EffectColumn,
     KnobEffect,
     ProbeBase,
-    ProbedKnob,
     ProbedModel,
     ProbedShot,
     ProbeMethod,
@@ -51,6 +50,7 @@ from studies.results.situations import (
     situations_folder,
     write_situations,
 )
+from tests.studies.probe.made_up import knobs_of
 
 SCRIPT = "<script>alert('x')</script>"
 """Stands in names and sentences, which may come from anybody's file."""
@@ -60,7 +60,6 @@ KEY = "0123456789ab"
 """Of what was examined."""
 RIVALS = ("A", "B", "FLAT_50")
 COLUMNS = ("pixels", "style", "fidelity", "colour", "warmth", "contrast", "detail", "composition")
-BLOCKS = ("BASE", *(f"IN{n:02d}" for n in range(12)), "M00", *(f"OUT{n:02d}" for n in range(12)))
 
 
 def write_results(folder: Path) -> None:
@@ -226,18 +225,7 @@ def write_made_settings(folder: Path) -> None:
 
 def made_probe() -> ProbeResult:
     """All blocks and a few sites and Adjust values, one at a time and by a screening; some effects clear."""
-    knobs = [
-        ProbedKnob(name=name, kind="block", block=name, element="", group="", low=0.0, base=0.5, high=1.0)
-        for name in BLOCKS
-    ]
-    knobs.append(
-        ProbedKnob(
-            name="self:OUT11:attn1", kind="self", block="OUT11", element="attn1", group="", low=0.8, base=1.0, high=1.2
-        )
-    )
-    knobs.append(
-        ProbedKnob(name="adjust:CONT", kind="adjust", block="", element="CONT", group="", low=-3.0, base=0.0, high=3.0)
-    )
+    knobs = knobs_of(sites=("OUT11:attn1",), fields=("CONT",))
     columns = tuple(
         EffectColumn(
             name=name,
@@ -260,7 +248,7 @@ def made_probe() -> ProbeResult:
         family="SD1",
         models=tuple(ProbedModel(letter=one, name=f"{one}.safetensors", sha256="0" * 64) for one in "AB"),
         base=ProbeBase(label="FLAT_50", recipe=""),
-        knobs=tuple(knobs),
+        knobs=knobs,
         columns=columns,
         effects=tuple(effects),
         shots=(ProbedShot(prompt="a red cat", seed=1),),

@@ -153,7 +153,7 @@ def test_five_thousand_trials_take_less_than_a_second_and_load_nothing_heavy(cop
     )
     done = subprocess.run([sys.executable, "-c", code, str(copied)], capture_output=True, text=True, check=True)
     *lines, last = done.stdout.splitlines()
-    assert "5000 of 5000 trials, 20000 pictures" in lines[0]
+    assert "5000 of 5000 trials, 20,000 pictures" in lines[0]
     assert last.split()[1:] == []
     assert float(last) < 1, "seconds of the processor, those of starting Python among them"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.recipes.recipe import Recipe
 from studies.cards.markup import markdown_escaped
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
@@ -21,6 +22,7 @@ from studies.recipes.recipe_words import recipe_words
 from studies.review.judging.picks import Pick
 from studies.store.outcome import Standing
 from studies.store.renders import shots_key
+from tests.studies.chain_studies import typed
 from tests.studies.pages.made_results import write_results
 from tests.studies.sample_study import write_small_study
 
@@ -181,3 +183,17 @@ def test_markdown_obeys_nothing() -> None:
 def test_lengths_of_time_are_words() -> None:
     assert span(timedelta(minutes=19)) == "19 minutes"
     assert span(timedelta(hours=7, minutes=40), language="ja") == "8 時間"
+
+
+def test_a_later_stage_says_what_was_done_before(copied: Path, tmp_path: Path) -> None:
+    models = {"A": copied.parent / "closeups.safetensors", "B": copied.parent / "lamplight.safetensors"}
+    words = [word for letter, path in models.items() for word in ("--model", f"{letter}={path}")]
+    (tmp_path / "mix.toml").write_text(Recipe.flat(0.3).text)
+    merged = tmp_path / "alpha.safetensors"
+    done = typed("recipe", "export", tmp_path / "mix.toml", "--out", merged, *words)
+    assert done.exit_code == 0, done.output
+    merged.replace(copied.parent / "closeups.safetensors")
+    files = write_report(copied, tmp_path)
+    line = "closeups: 1 step (Weight sum of A, B, alpha 0.3 (BASE 0)), saved as closeups.safetensors"
+    assert f"<li>{line}</li>" in files.html.read_text()
+    assert "Stage 2 of a chain:\n\n- A is closeups" in files.markdown.read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.recipes.blocks import BLOCKS
 from studies.pages.measured.probe import shown
 from studies.pages.measured.read import ReadResult
 from studies.pages.reading.measured_files import MEASURES
@@ -19,7 +20,6 @@ from studies.results.settings_file import write_settings
 from studies.studyfile.read import read_study_file
 from tests.studies.pages.conftest import Visitor
 from tests.studies.pages.made_results import (
-    BLOCKS,
     KEY,
     SCRIPT,
     made_probe,

@@ -23,6 +23,7 @@ from studies.recipes.recipe_words import recipe_words
 from studies.store.journal.workers import joined
 from studies.store.requests import FolderRequests
 from studies.studyfile.read import read_study_file
+from tests.studies.chain_studies import approved, begun, typed
 from tests.studies.pages.conftest import Visitor
 from tests.studies.sample_study import write_small_study
 
@@ -150,3 +151,13 @@ def test_leaning_blocks_are_named_in_runs() -> None:
         ("M00", "OUT04", "A"),
         ("OUT11", "OUT11", "B"),
     ]
+
+
+def test_a_later_stage_says_what_was_done_before(tmp_path: Path, visitor: Visitor) -> None:
+    study, a, b = begun(tmp_path), tmp_path / "alpha.safetensors", tmp_path / "third.safetensors"
+    approved(study, Recipe.flat(0.3))
+    assert typed("init", tmp_path / "two.toml", "--from", study, "-a", a, "-b", b).exit_code == 0
+    text = html.unescape(visitor(tmp_path / "two.toml").get("/s/two").text)
+    assert "Stage 2 of a chain</h2>" in text
+    assert "<li>alpha: 1 step (Weight sum of A, B, alpha 0.3 (BASE 0)), saved as alpha.safetensors</li>" in text
+    assert "of a chain" not in visitor(study).get("/s/small").text
