@@ -158,6 +158,17 @@ class Backend(Protocol):
         """
         ...
 
+    def made_whole(self) -> AbstractContextManager[str]:
+        """Make a study that is there when the block ends well, and not before; yields its name until then.
+
+        With a journal, whoever makes it gives its folder another name until then.
+
+        Raises:
+            StudyError: it has begun already.
+            BusyError: another command is at it.
+        """
+        ...
+
     def at_work(self) -> frozenset[str]:
         """Names of the workers that live."""
         ...

@@ -3,7 +3,8 @@
 A trial is kept if the new study would make the same pictures of it: its models, settings and shots are the same, and
 the new space can express its recipe. Where scorers, references and calibration are the same too, it keeps its score.
 Otherwise it is judged again from its kept features, as ``rescore`` does, and its score is the one that the new study
-would give it. Everything is made in a folder of its own, which takes its name only when it is whole.
+would give it. Everything is made in a folder of its own, which takes its name only when it is whole; a study in a
+database takes its name there then. Either study may be in a database.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ from studies.night.continuing.rescore import judged_again, refuse_missing, what_
 from studies.night.proving.proofs import keep_count
 from studies.night.workshop import Workshop
 from studies.progress import meter
+from studies.store.backend import Backend
+from studies.store.backends import backend_of
 from studies.store.dashboard.dashboard import write_note
 from studies.store.journal.journal import journal_of
 from studies.store.note_keys import FORKED, INPUTS, NOISE, SEARCHED
 from studies.store.opening import not_run, store_for_reading
+from studies.store.renders import FEATURES, SHEET
 from studies.store.storage import ARTIFACT, StudyStore
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -91,10 +95,11 @@ def fork_study(old: StudySpec, new: StudySpec, console: Console, *, render: bool
     with termination_as_interrupt(), disk_errors_named(folder.parent), _whole_or_not(folder) as place:
         there = replace(new, storage=replace(new.storage, folder=place))
         _take_caches(old.storage.folder, place)
-        models = model_hashes(there.merge, there.storage)
-        workshop = Workshop.open(there, models, kept_on="" if render else kept_device(store))
+        models, backend = model_hashes(there.merge, there.storage), backend_of(there.storage)
+        workshop = Workshop.open(there, models, kept_on="" if render else kept_device(store), backend=backend)
         try:
-            return _forked(old, there, store, workshop, models, console)
+            with backend.made_whole() as name:
+                return _forked(old, there, store, workshop, models, backend, name, console)
         finally:
             workshop.close()
 
@@ -105,8 +110,11 @@ def _forked(
     store: StudyStore,
     workshop: Workshop,
     models: Mapping[str, str],
+    backend: Backend,
+    name: str,
     console: Console,
 ) -> ForkResult:
+    """Make the new study under a name, in its backend, and fill it."""
     known, inputs = dict(store.noted(INPUTS)), inputs_of(new, models, workshop.panel)
     names = differing(known, inputs)
     differences = _differences(store, known, inputs, workshop.panel)
@@ -118,7 +126,11 @@ def _forked(
         keep = "leave their prompts and seeds in and add others beside them, or" if OTHER_SHOTS in left else ""
         _refuse_nothing_kept(new.storage, differences, why, keep)
     _take_renders(old.storage.folder, workshop.renders.folder)
-    made = StudyStore(new.storage.folder, new.storage.name)
+    if old.storage.url:
+        _bring_renders(old.storage, new, workshop, kept)
+    if new.storage.url:
+        _share_renders(workshop.renders.folder, backend)
+    made = StudyStore(new.storage.folder, name, backend=backend)
     if not any(name.startswith(SHOT) for name in names):
         made.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
     keep_count(store, made)
@@ -203,6 +215,22 @@ def _take_renders(old: Path, renders: Path) -> None:
         shutil.copytree(old / "renders" / renders.name, renders, copy_function=_taken, ignore=_unfinished)
 
 
+def _bring_renders(old: Storage, new: StudySpec, workshop: Workshop, kept: Sequence[FrozenTrial]) -> None:
+    """Take over the renders that other machines have made."""
+    files = backend_of(replace(old, folder=new.storage.folder)).files  # they are named by their places in the folder
+    for candidate, slots in what_is_needed(new.search, new.shots, kept):
+        for shots in dict.fromkeys((new.shots.drawn(slots), new.shots.trials)):
+            for name in (FEATURES, SHEET):
+                files.bring(workshop.renders.place(candidate, shots) / name)
+
+
+def _share_renders(renders: Path, backend: Backend) -> None:
+    """Let other machines have the renders that were taken over."""
+    for path in sorted(renders.rglob("*")):
+        if path.is_file():
+            backend.files.share(path)
+
+
 def _unfinished(_: str, names: list[str]) -> set[str]:
     return {name for name in names if TEMPORARY.fullmatch(name)}
 
@@ -219,20 +247,15 @@ def _taken(source: str, target: str) -> None:
 
 
 def _refuse_begun(old: Storage, new: Storage) -> None:
-    if new.url:
-        raise StudyError(
-            "keeps its trials in a database, and a fork has them in a journal",
-            place=(new.file,),
-            remedy="take [study] storage and artifacts out of it; the other study may have them",
-        )
     if old.folder.resolve() == new.folder.resolve():
         raise StudyError(
             f'has the folder of the study "{old.name}"',
             place=(new.file,),
             remedy="give it another [study] name, or another folder",
         )
-    if journal_of(new.folder).exists():
-        raise StudyError("has begun already", place=(new.folder,), remedy="give the new study another [study] name")
+    if backend_of(new).exists():
+        place = (new.file,) if new.url else (new.folder,)
+        raise StudyError("has begun already", place=place, remedy="give the new study another [study] name")
     others = sorted({path.name for path in new.folder.glob("*")} - {*KEPT_ELSEWHERE})
     if others:
         what = f"is not empty: it holds {', '.join(others[:5])}"

@@ -6,7 +6,7 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Container, Generator, Hashable, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 OF_A_MACHINE = ("hashes", "references")
 """Names of locks on files that each machine has for itself."""
+NOT_WHOLE = " (not whole)"
+"""How the name of a study ends while it is made."""
 BEAT_S = 15
 """Seconds between two heartbeats of a trial."""
 GRACE_S = 120
@@ -249,6 +251,27 @@ class DatabaseBackend:
             if workers := self._locks.workers():
                 refuse(f"{counted(len(workers), 'worker')} {'is' if len(workers) == 1 else 'are'}")
             yield
+
+    @contextmanager
+    def made_whole(self) -> Generator[str]:
+        """Make a study that gets its name at the block's end; what a killed process left of it is deleted."""
+        name = f"{self._spec.name}{NOT_WHOLE}"
+        with self.alone():
+            if self.exists():
+                place = (Named(self.place),)
+                raise StudyError(
+                    f'has a study "{self._spec.name}"', place=place, remedy="give the new study another [study] name"
+                )
+            self._delete(name)
+            try:
+                yield name
+                self.storage.rename(name, self._spec.name)
+            finally:
+                self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        with suppress(KeyError):
+            self.storage.delete_study(self.storage.get_study_id_from_name(name))
 
     def at_work(self) -> frozenset[str]:
         """Names of the workers that live, on all machines."""

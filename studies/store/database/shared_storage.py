@@ -138,6 +138,16 @@ class SharedStorage(_CachedStorage):
 
         return self._patience.call(ask)
 
+    def rename(self, study: str, name: str) -> None:
+        """Give a study another name, which none has; where the study is gone, nothing is done."""
+        statement = text("UPDATE studies SET study_name = :name WHERE study_name = :study")
+
+        def write() -> None:
+            with self._engine.begin() as connection:
+                connection.execute(statement, {"study": study, "name": name})
+
+        self._patience.call(write)
+
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin a trial; the template's parameters become one attribute."""
         if template_trial is None:

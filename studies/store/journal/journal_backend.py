@@ -134,6 +134,11 @@ class JournalBackend:
         with suppress(workers.BusyError, NoLocksError, ReadOnlyError), self.alone():
             pass
 
+    @contextmanager
+    def made_whole(self) -> Generator[str]:
+        """Make a study; its folder is another one until then, see `Backend`."""
+        yield self._name
+
     def at_work(self) -> frozenset[str]:
         """Names of the workers that live."""
         return workers.at_work(self._folder)

@@ -185,10 +185,6 @@ def test_the_command_says_what_differs_and_refuses_what_has_begun(copied: Path) 
     assert 'has the folder of the study "small"' in fork_command(copied, copied).output
     (copied.parent / "runs/new/journal.log").unlink()
     assert "is not empty: it holds artifacts, renders" in fork_command(copied, new).output
-    place = '[study]\nstorage = "postgresql://me@server/recipes"\nartifacts = "shared"'
-    new = changed(copied, ("[study]", place))
-    assert "keeps its trials in a database, and a fork has them in a journal" in fork_command(copied, new).output
-    new = changed(copied)
     shutil.rmtree(copied.parent / "runs/small")
     shutil.rmtree(copied.parent / "runs/new")
     assert "has not been run yet" in fork_command(copied, new).output
