@@ -93,11 +93,12 @@ def approve_recipe(
 
 
 def _candidate_of_trial(storage: Storage, store: StudyStore, number: int | None) -> Candidate:
-    for trial in store.trials():
-        if trial.number == number and "recipe" in trial.user_attrs:
-            return Candidate.of(trial.user_attrs)
+    finished = {trial.number: trial for trial in store.trials() if "recipe" in trial.user_attrs}
+    if number in finished:
+        return Candidate.of(finished[number].user_attrs)
+    there = f"they go from {min(finished)} to {max(finished)}, and " if finished else ""
     raise StudyError(
         f"there is no finished trial {number}",
         place=(storage.folder,),
-        remedy="`recipe-search show` lists the best ones",
+        remedy=f"{there}`recipe-search show` lists the best ones",
     )

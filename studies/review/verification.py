@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from engine.architecture.widths import Shape
+from engine.architecture.widths import FamilyName, Shape
 from engine.checkpoints.header import read_header
 from engine.errors import Named, ProblemError, RecipeError
 from engine.files import file_kind, read_text
@@ -33,7 +34,12 @@ _TEXTS = (".mecha", ".yaml", ".yml", *_READ)
 
 
 def verify_export(
-    export: Path, parents: Sequence[str], recipe: Path | None, progress: Callable[[int, int], None] | None = None
+    export: Path,
+    parents: Sequence[str],
+    recipe: Path | None,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    family: FamilyName | None = None,
 ) -> Verification:
     """Compare an export with what its recipe makes.
 
@@ -42,6 +48,7 @@ def verify_export(
         parents: ``A=path`` and folders, where its parents are.
         recipe: the recipe that it should be; None: the one that it carries.
         progress: called with (bytes compared, bytes in all).
+        family: of the models; None: as the files say.
 
     Raises:
         StudyError: it is of a kind that is not compared, or a parent is not found.
@@ -55,19 +62,24 @@ def verify_export(
     checkpoint = export.suffix.lower() == ".safetensors"
     if export.suffix.lower() not in _TEXTS and not checkpoint:
         raise _not_compared(Named(export.name))
-    given = read_input(str(recipe), InputOptions()) if recipe else None
+    how = InputOptions(family=family)
+    given = read_input(str(recipe), how) if recipe else None
     where = given_parents(parents)
     if checkpoint:
-        return _checkpoint(export, given, where, progress)
-    return _text(export, given, where)
+        return _checkpoint(export, given, where, progress, replace(how, kind="metadata"))
+    return _text(export, given, where, how)
 
 
 def _checkpoint(
-    export: Path, given: RecipeInput | None, where: GivenParents, progress: Callable[[int, int], None] | None
+    export: Path,
+    given: RecipeInput | None,
+    where: GivenParents,
+    progress: Callable[[int, int], None] | None,
+    how: InputOptions,
 ) -> Verification:
     if any(name.endswith(_OF_LORA) for name in read_header(export).tensors):
         raise _not_compared(export)
-    embedded = _embedded(export, needed=given is None)
+    embedded = _embedded(export, how, needed=given is None)
     found = given or embedded
     if found is None:
         raise RecipeError("it carries no recipe", place=(export,), remedy="give it with --recipe FILE")
@@ -78,23 +90,25 @@ def _checkpoint(
     whole = GivenParents(files=files, folders=folders)
     paths = parents_of(found.recipe.models, hashes, names, export.parent, whole)
     done = verify_checkpoint(export, found, paths, vae_folders=(export.parent, *folders), progress=progress)
-    return _with_notes(done, _other_recipe(embedded, given, export))
+    return _with_notes(done, _other_recipe(embedded, given, export, how))
 
 
-def _embedded(export: Path, *, needed: bool) -> RecipeInput | None:
+def _embedded(export: Path, how: InputOptions, *, needed: bool) -> RecipeInput | None:
     """The recipe that a checkpoint carries; None where it has none and another was given."""
     if needed:
-        return read_input(str(export), InputOptions(kind="metadata"))
+        return read_input(str(export), how)
     with suppress(ProblemError):
-        return read_input(str(export), InputOptions(kind="metadata"))
+        return read_input(str(export), how)
     return None
 
 
-def _other_recipe(embedded: RecipeInput | None, given: RecipeInput | None, export: Path) -> tuple[str, ...]:
+def _other_recipe(
+    embedded: RecipeInput | None, given: RecipeInput | None, export: Path, how: InputOptions
+) -> tuple[str, ...]:
     if given is None or embedded is None or embedded.recipe == given.recipe:
         return ()
     with suppress(ProblemError):
-        if read_input(str(export), InputOptions(kind="metadata", chain=True)).recipe == given.recipe:
+        if read_input(str(export), replace(how, chain=True)).recipe == given.recipe:
             return ("the recipe is the whole chain of the file, whose own recipe is its last stage",)
     return (
         "the file carries another recipe than the one that it was compared with; recipe diff shows how they differ",
@@ -102,15 +116,13 @@ def _other_recipe(embedded: RecipeInput | None, given: RecipeInput | None, expor
 
 
 def _with_notes(done: Verification, notes: tuple[str, ...]) -> Verification:
-    from dataclasses import replace
-
     return replace(done, notes=(*done.notes, *notes))
 
 
 # ------------------------------------------------------------------------------------------------------------ texts
 
 
-def _text(export: Path, given: RecipeInput | None, where: GivenParents) -> Verification:
+def _text(export: Path, given: RecipeInput | None, where: GivenParents, how: InputOptions) -> Verification:
     """The rows of a text, and those of the recipe that it carries or that was given."""
     text = read_text(export, StudyError)
     kind = export.suffix.lower()
@@ -127,7 +139,7 @@ def _text(export: Path, given: RecipeInput | None, where: GivenParents) -> Verif
     files = {name: file_name(file) for name, file in names.items() if name in recipe.models and file}
     layouts = _layouts(recipe.models, where, layout_of(recipe))
     keys = tuple(next(iter(layouts.values())))
-    body = _body(kind, text, export, keys, files)
+    body = _body(kind, text, export, keys, files, how)
     if isinstance(body, TextRows):
         there, notes = dict(body.rows), body.notes
         made = rows_of(recipe, layouts, files)
@@ -153,14 +165,16 @@ def _layouts(models: Sequence[str], where: GivenParents, usual: Mapping[str, Sha
     return {name: open_checkpoint(where.files[name]).shapes if name in where.files else usual for name in models}
 
 
-def _body(kind: str, text: str, export: Path, keys: Sequence[str], files: Mapping[str, str]) -> TextRows | RecipeInput:
+def _body(
+    kind: str, text: str, export: Path, keys: Sequence[str], files: Mapping[str, str], how: InputOptions
+) -> TextRows | RecipeInput:
     """What the text itself says, without the recipe that it carries."""
     try:
         if kind == ".mecha":
             return mecha_rows(text, keys, [*files.values()], export.parent)
         if kind in {".yaml", ".yml"}:
             return mergekit_rows(text, keys, [*files.values()], export.parent)
-        return read_input(str(export), InputOptions(kind=None))
+        return read_input(str(export), how)
     except RecipeError as error:
         raise error.under(export) from error
 

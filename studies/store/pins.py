@@ -191,5 +191,5 @@ def latest_pin(folder: Path, number: int | None = None, study: str = "") -> Pin:
     raise StudyError(
         f"there is no pin {number}",
         place=(folder,),
-        remedy=f"export one of these: {', '.join(str(pin.number) for pin in pins)}",
+        remedy=f"the pins of this study: {', '.join(str(pin.number) for pin in pins)}",
     )

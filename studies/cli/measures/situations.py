@@ -32,6 +32,7 @@ def situations(
     RECIPE is a recipe file over the study's models, or a merged checkpoint. Run the same command again to go on after a
     stop.
     """
+    from studies.measuring.subject import subject_of
     from studies.situations.examine import examine
     from studies.situations.hints import suite_hints
     from studies.situations.planned import planned_situations
@@ -39,6 +40,7 @@ def situations(
     from studies.situations.suite import read_suite
 
     spec = _with_options(allowed(opened(study), trust=trust), suite, seeds)
+    subject_of(spec, finalist=finalist, file=recipe)  # what is wrong with it is said before the costs
     out = console()
     for hint in suite_hints(read_suite(spec.situations.suite, spec.situations.frame), spec):
         out.print(f"warning: {hint}", highlight=False, markup=False)

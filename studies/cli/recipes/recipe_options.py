@@ -29,14 +29,15 @@ _FROM = (
 )
 DIALECTS = ("2023", "classic", "head", "head_patched")
 """The dialects of SuperMerger, as they are named on the command line."""
+FAMILY_OPTION = click.option(
+    "--family", type=click.Choice(["sd1", "sd2", "sdxl"]), help="Of the models; default: as the input says."
+)
 SOURCE_OPTIONS = (
     click.option("--from", "kind", type=click.Choice(_FROM), help="Format of the input; default: by its name."),
     click.option("--id", "row", type=int, help="ID of a row of mergehistory.csv; negative: from the end."),
     click.option("--preset", help="Name of a preset in a preset file."),
     click.option("--presets", type=click.Path(path_type=Path), help="A file of presets of your own."),
-    click.option(
-        "--family", type=click.Choice(["sd1", "sd2", "sdxl"]), help="Of the models; default: as the input says."
-    ),
+    FAMILY_OPTION,
     click.option(
         "--read-as",
         type=click.Choice(DIALECTS),

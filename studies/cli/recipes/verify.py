@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from studies.cli.command import OurCommand, plain_errors
+from studies.cli.recipes.recipe_options import FAMILY_OPTION
 from studies.terminal import console
 
 if TYPE_CHECKING:
+    from engine.architecture.widths import FamilyName
     from studies.recipes.verify import Verification
 
 _SHOWN = 20
@@ -33,13 +35,14 @@ class _CannotVerifyError(click.ClickException):
 @click.option(
     "--recipe", type=click.Path(path_type=Path), help="The recipe it should be; default: the one that it carries."
 )
-def verify(export: Path, parents: tuple[str, ...], recipe: Path | None) -> None:
+@FAMILY_OPTION
+def verify(export: Path, parents: tuple[str, ...], recipe: Path | None, family: FamilyName | None) -> None:
     """Compare EXPORT, a merged checkpoint or a text for another tool, with what its recipe makes.
 
     Exit status 0: everything is equal; 1: something differs; 2: it cannot be compared.
     """
     try:
-        found = _verified(export, parents, recipe)
+        found = _verified(export, parents, recipe, family)
     except click.ClickException as error:
         raise _CannotVerifyError(error.message) from error
     _show(found)
@@ -48,12 +51,12 @@ def verify(export: Path, parents: tuple[str, ...], recipe: Path | None) -> None:
 
 
 @plain_errors
-def _verified(export: Path, parents: tuple[str, ...], recipe: Path | None) -> Verification:
+def _verified(export: Path, parents: tuple[str, ...], recipe: Path | None, family: FamilyName | None) -> Verification:
     from studies.progress import bytes_meter
     from studies.review.verification import verify_export
 
     with bytes_meter("comparing", console()) as progress:
-        return verify_export(export, parents, recipe, progress)
+        return verify_export(export, parents, recipe, progress, family=family)
 
 
 def _show(found: Verification) -> None:

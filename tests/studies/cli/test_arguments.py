@@ -185,3 +185,25 @@ def test_more_pictures_than_anybody_has_time_for_are_refused_at_once(copied: Pat
     refused = called(command, copied, "--pictures", 10**20)
     assert refused.exit_code == 2
     assert "is not in the range" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["approve", "STUDY", "--note", "x", "--trial", "999"],
+            "there is no finished trial 999; they go from 0 to",
+        ),
+        (["approve", "STUDY", "--note", "x", "--finalist", "9"], "no finalist 9: this study has finalists 1 to 2"),
+        (["settings", "STUDY", "--finalist", "9"], "no finalist 9: this study has finalists 1 to 2"),
+        (["situations", "STUDY", "--finalist", "9"], "no finalist 9: this study has finalists 1 to 2"),
+        (["export", "STUDY", "--pin", "7"], "there is no pin 7; the pins of this study: 1"),
+        (["init", "next.toml", "--from", "STUDY", "--pin", "7"], "there is no pin 7; the pins of this study: 1"),
+    ],
+)
+def test_a_number_that_there_is_not_names_those_that_there_are(copied: Path, words: list[str], told: str) -> None:
+    assert called("approve", copied, "--note", "x").exit_code == 0
+    refused = called(*(copied if word == "STUDY" else word for word in words))
+    assert refused.exit_code == 1
+    assert told in refused.output
+    assert "pictures" not in refused.output, "it is said before anything else"

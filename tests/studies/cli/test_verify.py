@@ -242,3 +242,16 @@ def test_a_text_is_compared_with_a_given_recipe() -> None:
     Path("mix.toml").write_text(Recipe.flat(0.5).text, encoding="utf-8")
     assert "686 differ" in verify("mix.json", "--recipe", "mix.toml", status=1)
     assert "it carries no recipe of this project" in verify("mix.json", status=2)
+
+
+def test_a_file_whose_family_cannot_be_told_is_compared_where_it_is_named(parents: Path) -> None:
+    out = exported(parents, Output(), Recipe.flat(0.5))
+    words = ["recipe", "convert", str(out), "-", "--to", "metadata", "--as-supermerger"]
+    metadata = json.loads(CliRunner().invoke(main, words).stdout)
+    tensors = load_file(out)
+    save_file({**tensors, "double_blocks.0": torch.zeros(1)}, out, metadata)
+    given = [text for name in "AB" for text in ("--parents", f"{name}={parents / NAMES[name]}")]
+    assert "name it with --family: sd1, sd2 or sdxl" in verify(out, *given, status=2)
+    told = verify(out, *given, "--family", "sd1", status=1)
+    assert f"{len(tensors)} equal, 1 not of the recipe" in told
+    assert "is not one of" in verify(out, "--family", "sd3", status=2)

@@ -100,7 +100,7 @@ def test_missing_pins_name_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="recipe-search approve"):
         latest_pin(tmp_path)
     pinned(tmp_path, 0.35)
-    with pytest.raises(StudyError, match="there is no pin 7; export one of these: 1"):
+    with pytest.raises(StudyError, match="there is no pin 7; the pins of this study: 1"):
         latest_pin(tmp_path, 7)
 
 
