@@ -234,7 +234,7 @@ def test_wheel_holds_every_file_of_the_packages_but_their_readmes(wheel: list[st
 def test_the_wheel_is_kept_off_public_indexes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert "Private :: Do Not Upload" in project["classifiers"]
-    assert project["scripts"] == {"recipe-search": "studies.cli.main:main"}
+    assert project["scripts"] == {"recipe-search": "studies.cli.start:start"}
 
 
 # ----------------------------------------------------------------------------------------------- what opens files

@@ -29,8 +29,8 @@ R = TypeVar("R")
 
 STOPPED = 130
 """Exit status after Ctrl+C or a termination signal, as shells have it."""
-
-
+STOPPED_WORDS = "stopped; what was finished is kept: run the same command again to go on"
+"""What is said after Ctrl+C."""
 _NUMBERS = re.compile(r"-\.?\d[^,]*,")
 """How a row of weights begins whose first number is negative."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -97,6 +97,15 @@ class OurGroup(click.Group):
 class OutermostGroup(OurGroup):
     """The whole command line, whose output is text alone, the messages of click among it."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl+C before it is at work, or while it asks something, is one sentence."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            _ignore_ctrl_c()
+            click.echo(f"\n{STOPPED_WORDS}", err=True)
+            raise click.exceptions.Exit(STOPPED) from None
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run it; what cannot be written, such as help to a full disk, is one sentence."""
         if sys.stdin is None:  # closed by a shell: who asks here gets no answer, as at the end of a file
@@ -149,6 +158,11 @@ def first_ctrl_c() -> Generator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+def _ignore_ctrl_c() -> None:
+    with suppress(ValueError):  # outside the main thread nobody sends us signals
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python gives up its own handlers when it ends
+
+
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Show the project's own errors and a stop by the user as plain messages, without a traceback."""
 
@@ -171,9 +185,8 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
-            with suppress(ValueError):  # outside the main thread nobody sends us signals
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python gives up its own handlers when it ends
-            click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
+            _ignore_ctrl_c()
+            click.echo(f"\n{STOPPED_WORDS}", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 
     return run

@@ -11,9 +11,11 @@ from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from studies.cli.command import OutermostGroup
 from studies.cli.main import main
 from studies.limits.signals import termination_as_interrupt
 from studies.store.locks import lock_file
@@ -180,3 +182,36 @@ def test_a_folder_that_doctor_cannot_find_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["doctor", str(tmp_path / "foo")])
     assert done.exit_code == 1
     assert done.output.startswith(f"Error: {tmp_path / 'foo'}: there is no such folder; ")
+
+
+@pytest.mark.parametrize("module", ["studies.cli.main", "studies.cli.judge"])
+def test_ctrl_c_while_everything_is_imported_is_one_sentence(module: str) -> None:
+    presses = f"""
+import os, signal, sys
+from studies.cli.start import start
+
+class Presses:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+sys.argv = ["recipe-search", "doctor"]
+start()
+"""
+    done = subprocess.run([sys.executable, "-c", presses], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped before it began; nothing was changed\n")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_ctrl_c_before_a_command_is_at_work_is_one_sentence(error: type[BaseException]) -> None:
+    @click.group(cls=OutermostGroup)
+    def group() -> None: ...
+
+    @group.command()
+    def asks() -> None:
+        raise error
+
+    done = CliRunner().invoke(group, ["asks"])
+    assert done.exit_code == 130
+    assert done.output == "\nstopped; what was finished is kept: run the same command again to go on\n"
