@@ -104,6 +104,11 @@ def test_import_contracts_hold() -> None:
         ("studies/store", "import studies.night.night", "studies, from the ground"),
         ("studies/review", "import click", "click is the command line's"),
         ("studies/rooms", "", "studies, from the ground"),
+        (
+            "studies/after_recipe/probe",
+            "import studies.after_recipe.settings.plan",
+            "situations, settings and probe do not know each other",
+        ),
         ("search", "import engine", "search sees only the words of engine"),
         ("engine/recipes", "from engine import Engine", "engine, from the ground"),
         ("studies/store", "from studies import Night", "studies, from the ground"),

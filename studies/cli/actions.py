@@ -9,6 +9,10 @@ from rich.console import Console
 
 from engine.errors import Problems
 from search.shots import ObservationNoise
+from studies.after_recipe.probe.designs.cost import probe_costs
+from studies.after_recipe.settings.plan import settings_costs
+from studies.after_recipe.situations.at_night import examine_first_finalist
+from studies.after_recipe.situations.planned import situations_costs
 from studies.errors import StudyError
 from studies.limits.deadline import NightLimits
 from studies.limits.disk import disk_errors_named
@@ -20,11 +24,7 @@ from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
-from studies.probe.designs.cost import probe_costs
 from studies.review.proof_table import standings
-from studies.settings.plan import settings_costs
-from studies.situations.at_night import examine_first_finalist
-from studies.situations.planned import situations_costs
 from studies.store.backends import backend_of
 from studies.store.journal.journal import refuse_other_study, repair
 from studies.store.journal.workers import alone

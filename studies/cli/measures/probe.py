@@ -15,7 +15,7 @@ from studies.cli.pictures.picture_options import with_options
 from studies.terminal import console
 
 if TYPE_CHECKING:
-    from studies.probe.designs.plan import DesignName, ProbeOptions
+    from studies.after_recipe.probe.designs.plan import DesignName, ProbeOptions
     from studies.studyfile.spec import StudySpec
 
 DESIGN_NAMES = ("one", "screen", "both")
@@ -105,8 +105,8 @@ def probe(
     detail and composition. Two checkpoints with --prompt need no study and no encoder; then there is no style and no
     prompt fidelity. What was rendered is kept: the same command goes on after a stop.
     """
-    from studies.probe.designs.knobs import KnobChoice
-    from studies.probe.designs.plan import ProbeOptions
+    from studies.after_recipe.probe.designs.knobs import KnobChoice
+    from studies.after_recipe.probe.designs.plan import ProbeOptions
 
     options = ProbeOptions(
         choice=KnobChoice(blocks=blocks, sites=sites, fields=adjust),
@@ -132,12 +132,12 @@ def probe(
 
 def run_probe(spec: StudySpec, options: ProbeOptions) -> None:
     """Probe a study as options say, and print and write what was found."""
+    from studies.after_recipe.measuring.opened import measuring
+    from studies.after_recipe.probe.designs.cost import cost_text
+    from studies.after_recipe.probe.designs.plan import planned_probe
+    from studies.after_recipe.probe.measure import probe as measured
+    from studies.after_recipe.probe.outputs import write_outputs
     from studies.cli.measures.probe_printed import print_result
-    from studies.measuring.opened import measuring
-    from studies.probe.designs.cost import cost_text
-    from studies.probe.designs.plan import planned_probe
-    from studies.probe.measure import probe as measured
-    from studies.probe.outputs import write_outputs
 
     plan, out = planned_probe(spec, options), console()
     click.echo(cost_text(plan, spec.merge.models["A"], spec.rendering.device))

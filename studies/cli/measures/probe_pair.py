@@ -14,7 +14,7 @@ from studies.terminal import console
 if TYPE_CHECKING:
     from engine.architecture.widths import FamilyName
     from engine.shots.shot import Shot
-    from studies.probe.designs.plan import ProbeOptions
+    from studies.after_recipe.probe.designs.plan import ProbeOptions
 
 SETTINGS = ("negative", "width", "height", "steps", "sampler", "cfg")
 """Options that are settings of a shot."""
@@ -31,12 +31,12 @@ def run_pair(a: Path, b: Path, options: ProbeOptions, given: Mapping[str, Any]) 
         options: what is moved, and how precisely.
         given: the options of pictures that were given, by name.
     """
+    from studies.after_recipe.probe.designs.cost import cost_text
+    from studies.after_recipe.probe.measure import probe_renders
+    from studies.after_recipe.probe.outputs import write_outputs
+    from studies.after_recipe.probe.pair import CheckpointPair, family_of_pair, opened_pair, pair_plan
     from studies.cli.measures.probe_printed import print_result
     from studies.pictures.sources import file_hashes
-    from studies.probe.designs.cost import cost_text
-    from studies.probe.measure import probe_renders
-    from studies.probe.outputs import write_outputs
-    from studies.probe.pair import CheckpointPair, family_of_pair, opened_pair, pair_plan
 
     models, vae, device = {"A": a, "B": b}, given.get("vae"), given.get("device", "auto")
     family = family_of_pair(models)
@@ -65,8 +65,8 @@ def pair_shots(given: Mapping[str, Any], family: FamilyName) -> list[Shot]:
         RenderError: a setting is out of its range.
     """
     from engine.shots.shot import Shot
+    from studies.after_recipe.probe.pair import SIZES
     from studies.errors import StudyError
-    from studies.probe.pair import SIZES
 
     texts = given.get("texts", ())
     if not texts:

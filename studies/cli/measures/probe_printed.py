@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def print_result(result: ProbeResult, folder: Path) -> None:
     """Print matrices, sentences and the answers to what people say, and where the files are."""
     from engine.errors import counted
-    from studies.probe.texts.folklore import answered
-    from studies.probe.texts.words import agreement, folklore_lines, legend_lines, matrix_lines, sentences
+    from studies.after_recipe.probe.texts.folklore import answered
+    from studies.after_recipe.probe.texts.words import agreement, folklore_lines, legend_lines, matrix_lines, sentences
     from studies.results.probe import FOLDER
 
     click.echo(f"{counted(result.drawn, 'picture')} rendered; all others were kept from before")

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from studies.measuring.subject import Subject
+    from studies.after_recipe.measuring.subject import Subject
+    from studies.after_recipe.settings.axes import AskedValues
+    from studies.after_recipe.settings.plan import PlannedSettings
+    from studies.after_recipe.settings.setup import SettingsSetup
+    from studies.after_recipe.settings.steps import Report
     from studies.results.settings import LookBack, SettingsResult, SettingsStep, TriedValue
-    from studies.settings.axes import AskedValues
-    from studies.settings.plan import PlannedSettings
-    from studies.settings.setup import SettingsSetup
-    from studies.settings.steps import Report
     from studies.studyfile.spec import StudySpec
 
 MOST_PICTURES = 32
@@ -72,8 +72,8 @@ def settings(
     Sampler, VAE, hires upscaler, CFG scale, denoising strength, steps, hires steps, clip skip and hires upscale are
     tried in this order, at held-out prompts and seeds. What was rendered is kept: after a stop type the same again.
     """
-    from studies.measuring.subject import subject_of
-    from studies.settings.axes import asked_values
+    from studies.after_recipe.measuring.subject import subject_of
+    from studies.after_recipe.settings.axes import asked_values
 
     spec = allowed(opened(study), trust=trust)
     asked = asked_values(spec.settings_to_try, tries, here=spec.storage.file.parent, hires=hires, size=size)
@@ -83,11 +83,11 @@ def settings(
 
 def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most: int, joint: bool) -> SettingsResult:
     """Search, print every step as it ends, write the card; returns the result."""
-    from studies.measuring.opened import measuring
-    from studies.settings.card import write_settings_card
-    from studies.settings.plan import planned_settings
-    from studies.settings.setup import set_up
-    from studies.settings.shots import judged_shots
+    from studies.after_recipe.measuring.opened import measuring
+    from studies.after_recipe.settings.card import write_settings_card
+    from studies.after_recipe.settings.plan import planned_settings
+    from studies.after_recipe.settings.setup import set_up
+    from studies.after_recipe.settings.shots import judged_shots
 
     out = console()
     judged = judged_shots(spec.shots, most)
@@ -104,9 +104,9 @@ def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most:
 
 def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, joint: bool) -> None:
     from engine.errors import counted
+    from studies.after_recipe.settings.joint.joint_search import TRIALS, most_pictures
+    from studies.after_recipe.settings.plan import picture_seconds_of, tried_texts
     from studies.amounts import time_text
-    from studies.settings.joint.joint_search import TRIALS, most_pictures
-    from studies.settings.plan import picture_seconds_of, tried_texts
 
     click.echo(f"settings of {subject.label}:")
     for line in tried_texts(plan):
@@ -122,8 +122,8 @@ def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, join
 
 
 def _searched(setup: SettingsSetup, out: Console, *, joint: bool) -> SettingsResult:
-    from studies.settings.joint.joint_search import JointSearch
-    from studies.settings.search import SettingsSearch
+    from studies.after_recipe.settings.joint.joint_search import JointSearch
+    from studies.after_recipe.settings.search import SettingsSearch
 
     @contextmanager
     def progress(label: str, total: int) -> Generator[Report]:

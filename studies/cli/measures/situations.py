@@ -32,12 +32,12 @@ def situations(
     RECIPE is a recipe file over the study's models, or a merged checkpoint. Run the same command again to go on after a
     stop.
     """
-    from studies.measuring.subject import subject_of
-    from studies.situations.examine import examine
-    from studies.situations.hints import suite_hints
-    from studies.situations.planned import planned_situations
-    from studies.situations.showing.report import report_lines, weak_spots_table
-    from studies.situations.suite import read_suite
+    from studies.after_recipe.measuring.subject import subject_of
+    from studies.after_recipe.situations.examine import examine
+    from studies.after_recipe.situations.hints import suite_hints
+    from studies.after_recipe.situations.planned import planned_situations
+    from studies.after_recipe.situations.showing.report import report_lines, weak_spots_table
+    from studies.after_recipe.situations.suite import read_suite
 
     spec = _with_options(allowed(opened(study), trust=trust), suite, seeds)
     subject_of(spec, finalist=finalist, file=recipe)  # what is wrong with it is said before the costs

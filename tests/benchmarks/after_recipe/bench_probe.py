@@ -25,11 +25,11 @@ from rich.console import Console
 from scipy.stats import rankdata, t
 
 from engine.recipes.recipe import Recipe
-from studies.measuring.opened import Measuring, measuring
-from studies.probe.designs.plan import ProbeOptions, planned_probe
-from studies.probe.measure import probe
-from studies.probe.picture_measures import MEASURES, layout, mean_colour, statistic_measures
-from studies.probe.rendering import ProbeRenders
+from studies.after_recipe.measuring.opened import Measuring, measuring
+from studies.after_recipe.probe.designs.plan import ProbeOptions, planned_probe
+from studies.after_recipe.probe.measure import probe
+from studies.after_recipe.probe.picture_measures import MEASURES, layout, mean_colour, statistic_measures
+from studies.after_recipe.probe.rendering import ProbeRenders
 from studies.results.probe import ProbeMethod, ProbeResult, write_probe
 from studies.sample.training.axes import MAIN
 from tests.benchmarks.after_recipe.brute_force import BruteForce, KnobEnds, Pixels, every_recipe, knob_ends

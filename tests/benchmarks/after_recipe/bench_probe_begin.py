@@ -26,7 +26,7 @@ from search.history import Point, TrialRecord
 from search.plan import EarlierStudy, InitialRecipe, SearchPlan
 from search.space.space import Space
 from search.suggester import Suggester
-from studies.probe.designs.design import HIGH, DesignedRecipe, ProbeDesign, one_at_a_time, screening
+from studies.after_recipe.probe.designs.design import HIGH, DesignedRecipe, ProbeDesign, one_at_a_time, screening
 from tests.benchmarks.plants.bench_planted import Outcomes, answer_of, line_of, outcome_of, same
 from tests.benchmarks.plants.planted import SEARCHED, SPACE, Planted, World, one_thread
 from tests.benchmarks.plants.planted_runs import OURS, Run, plan_of

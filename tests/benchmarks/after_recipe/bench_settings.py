@@ -21,16 +21,16 @@ import pytest
 from rich.console import Console
 
 from scorers.panel.verdict import PairedDifference
+from studies.after_recipe.measuring.opened import measuring
+from studies.after_recipe.measuring.subject import study_subject
+from studies.after_recipe.settings.axes import asked_values
+from studies.after_recipe.settings.card import write_settings_card
+from studies.after_recipe.settings.joint.joint_search import JointSearch
+from studies.after_recipe.settings.search import SettingsSearch
+from studies.after_recipe.settings.setup import set_up
+from studies.after_recipe.settings.shots import judged_shots
 from studies.candidate import Candidate
-from studies.measuring.opened import measuring
-from studies.measuring.subject import study_subject
 from studies.results.settings import SettingsResult
-from studies.settings.axes import asked_values
-from studies.settings.card import write_settings_card
-from studies.settings.joint.joint_search import JointSearch
-from studies.settings.search import SettingsSearch
-from studies.settings.setup import set_up
-from studies.settings.shots import judged_shots
 from studies.studyfile.read import read_study_file
 from tests.benchmarks.plants.planted import one_thread
 from tests.benchmarks.plants.planted_settings import (
@@ -41,7 +41,7 @@ from tests.benchmarks.plants.planted_settings import (
     PlantedWorld,
     ValueAgainstPlant,
 )
-from tests.studies.settings.joint.test_joint import silent
+from tests.studies.after_recipe.settings.joint.test_joint import silent
 
 PLANTS = (PLANTED, DrawingSettings(cfg=9.0, sampler="DDIM", steps=20))
 """Settings that are planted: near the models' best, and far beyond the study's."""

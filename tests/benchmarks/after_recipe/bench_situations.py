@@ -27,7 +27,7 @@ from studies.cli.main import main as command_line
 from studies.results.situations import read_situations
 from studies.sample.world import STUDY, SampleWorld, write_world
 from tests.benchmarks.plants.planted import one_thread
-from tests.studies.situations.planted_weaknesses import PLANTS, harmless_recipes, write_planted
+from tests.studies.after_recipe.situations.planted_weaknesses import PLANTS, harmless_recipes, write_planted
 
 OUTCOMES = "outcomes.jsonl"
 FASTER = {

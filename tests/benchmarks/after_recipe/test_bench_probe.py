@@ -9,13 +9,13 @@ import pytest
 
 from engine.recipes.recipe import Recipe
 from search.plan import SearchPlan
-from studies.probe.designs.design import one_at_a_time, screening
+from studies.after_recipe.probe.designs.design import one_at_a_time, screening
 from studies.results.probe import ONE, SCREEN
 from tests.benchmarks.after_recipe.bench_probe import BruteEffects, area, coverage, rank_correlations, wrong_signs
 from tests.benchmarks.after_recipe.bench_probe_begin import begun_with, probe_points, summary
 from tests.benchmarks.after_recipe.brute_force import every_recipe, knob_ends
 from tests.benchmarks.plants.planted import SPACE
-from tests.studies.probe.made_up import made_up
+from tests.studies.after_recipe.probe.made_up import made_up
 
 
 def test_every_knob_of_the_demo_has_two_ends_and_no_recipe_comes_twice() -> None:

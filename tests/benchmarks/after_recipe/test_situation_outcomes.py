@@ -17,7 +17,7 @@ from tests.benchmarks.after_recipe.bench_situations import (
     tables,
     write_subjects,
 )
-from tests.studies.situations.planted_weaknesses import PLANTS, harmless_recipes
+from tests.studies.after_recipe.situations.planted_weaknesses import PLANTS, harmless_recipes
 
 FOUND = SituationsOutcome(
     subject="red-as-blue",

@@ -11,13 +11,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from engine.architecture.widths import VAE
+from studies.after_recipe.situations.suite import read_suite
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes
 from studies.inputs.models import model_hashes, vae_hashes
 from studies.joining import bundle
 from studies.joining.bundle import Bundle
 from studies.joining.layout import unpack_inputs
-from studies.situations.suite import read_suite
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.night.test_embeddings import width_of, write_embeddings

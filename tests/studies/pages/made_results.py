@@ -50,7 +50,7 @@ from studies.results.situations import (
     situations_folder,
     write_situations,
 )
-from tests.studies.probe.made_up import knobs_of
+from tests.studies.after_recipe.probe.made_up import knobs_of
 
 SCRIPT = "<script>alert('x')</script>"
 """Stands in names and sentences, which may come from anybody's file."""

@@ -16,7 +16,7 @@ from studies.errors import StudyError
 from studies.results.probe import ProbedRecipe, ProbeResult, write_probe
 from studies.results.probe_beginning import NAME, copy_of_probe
 from studies.studyfile.earlier import PROBE
-from tests.studies.probe.made_up import made_up
+from tests.studies.after_recipe.probe.made_up import made_up
 
 SPACE = build_space()
 """BASE is frozen at 0."""
