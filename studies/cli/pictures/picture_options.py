@@ -41,7 +41,13 @@ ENGINE_OPTIONS = (
     click.option("--embeddings", type=_PATH, help="Folder of textual inversions."),
     click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
-    click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp16", "bf16", "fp32"]),
+        default="auto",
+        show_default=True,
+        help="In which number format UNet and text encoders work.",
+    ),
     click.option(
         "--parents",
         type=click.Choice(PARENTS),
@@ -64,9 +70,19 @@ ENGINE_OPTIONS = (
         help="In which number format the VAE works.",
     ),
     click.option(
-        "--speed", type=click.Choice(SPEEDS), default="auto", show_default=True, help="How the UNet is called."
+        "--speed",
+        type=click.Choice(SPEEDS),
+        default="auto",
+        show_default=True,
+        help="Whether to compile the UNet.",
     ),
-    click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
+    click.option(
+        "--prediction",
+        type=click.Choice(["auto", "epsilon", "v"]),
+        default="auto",
+        show_default=True,
+        help="What the model predicts: noise (epsilon) or velocity (v); auto: as its file says.",
+    ),
     click.option(
         "--ztsnr",
         type=click.Choice(["auto", "on", "off"]),
