@@ -39,6 +39,11 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: lines as they are typed, after ``recipe-search``."""
+    return "\b\nSuch as:\n" + "\n".join(f"  recipe-search {line}" for line in lines)
+
+
 class OurCommand(click.Command):
     """A command that takes weights and files whose texts begin with a minus, and says how where it cannot know."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import STOPPED, OurCommand, plain_errors
+from studies.cli.command import STOPPED, OurCommand, examples, plain_errors
 from studies.cli.init_next import next_stage
 
 if TYPE_CHECKING:
@@ -24,7 +24,14 @@ MOST_ANSWERS = 20
 _MAY_BE_EMPTY = ("like", "unlike")
 
 
-@click.command(cls=OurCommand)
+@click.command(
+    cls=OurCommand,
+    epilog=examples(
+        "init",
+        "init study.toml -a a.safetensors -b b.safetensors --references my-look",
+        "init next.toml --from study.toml -a alpha.safetensors -b c.safetensors",
+    ),
+)
 @click.argument("study", required=False)
 @click.option("-a", "--model-a", help="Checkpoint A.  [default: models/a.safetensors]")
 @click.option("-b", "--model-b", help="Checkpoint B.  [default: models/b.safetensors]")
@@ -43,7 +50,7 @@ _MAY_BE_EMPTY = ("like", "unlike")
     "next stage, whose A is what the pin makes.",
 )
 @click.option("--pin", type=int, help="Of a study in --from: number of the pin.  [default: the newest]")
-@click.option("--encoder", help="Encoder for style and prompts; see scorers list.  [default: clip-l]")
+@click.option("--encoder", help="Encoder for style and prompts; see `recipe-search scorers list`.  [default: clip-l]")
 @click.option("--name", help="Name of the study.  [default: my-mix]")
 @plain_errors
 def init(pin: int | None, **given: str | None) -> None:

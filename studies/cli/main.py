@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
+from studies.cli.command import OutermostGroup, examples, opened, plain_errors, study_argument
 from studies.cli.export import export, export_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
@@ -49,7 +49,13 @@ def main(verbose: bool) -> None:
 
 
 @main.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("recipe-search-demo"), show_default=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("recipe-search-demo"),
+    show_default=True,
+    help="Folder for the demo's files.",
+)
 @click.option("--approve/--no-approve", default=True, help="Also approve and export the result, as you would.")
 @plain_errors
 def demo(folder: Path, approve: bool) -> None:
@@ -65,9 +71,9 @@ def demo(folder: Path, approve: bool) -> None:
     "--vram",
     type=FiniteNumber(min=1, max=1024),
     metavar="GB",
-    help="Plan the memory of such a card.",
+    help="Plan for a card of so much memory.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes that are to run at once.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to run at once.")
 @trust_option
 @plain_errors
 def check(study: Path, vram: float | None, workers: int, *, trust: bool) -> None:
@@ -146,15 +152,15 @@ def _with_words(context: click.Context, parameter: click.Parameter, text: str) -
     return text
 
 
-@main.command()
+@main.command(epilog=examples('approve study.toml --finalist 1 --note "clean lines, soft ground"'))
 @study_argument
 @click.option("--finalist", type=int, help="Number on the contact sheet; default: 1.")
-@click.option("--trial", type=int, help="A trial instead of a finalist.")
+@click.option("--trial", type=int, help="Number of a trial in `recipe-search show`, instead of a finalist.")
 @click.option("--note", required=True, callback=_with_words, help="Why this one.")
 @click.option("--by", help="Who approves; default: your login name.")
 @plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
-    """Pin a recipe. A pinned recipe never changes."""
+    """Approve a recipe: it is pinned, and never changes."""
     from studies.progress import bytes_meter
     from studies.review.approval import approve_recipe, refuse_swapped
 
@@ -171,7 +177,7 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
 
-@main.command()
+@main.command(epilog=examples("merge recipe.toml merged.safetensors", "merge recipe.toml merged.safetensors --prune"))
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search.plan import STAGES, Stage
-from studies.cli.command import OurCommand, opened, plain_errors, study_argument
+from studies.cli.command import OurCommand, examples, opened, plain_errors, study_argument
 from studies.cli.nights.trust import allowed, allowed_notice, trust_option
 from studies.cli.numbers import FiniteNumber
 from studies.status.log_lines import LOG_LEVELS, LogLevel
@@ -45,7 +45,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
         raise click.BadParameter(error.message(), context, parameter) from error
 
 
-@click.command(cls=OurCommand)
+@click.command(cls=OurCommand, epilog=examples("run study.toml", "run study.toml --until 07:00"))
 @study_argument
 @click.option(
     "--stage",

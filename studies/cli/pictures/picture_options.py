@@ -58,12 +58,18 @@ ENGINE_OPTIONS = (
     click.option("--embeddings", type=_PATH, help="Folder of textual inversions."),
     click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
-    chosen_option("--precision", ["auto", "fp16", "bf16", "fp32"]),
+    chosen_option(
+        "--precision", ["auto", "fp16", "bf16", "fp32"], "In which number format UNet and text encoders work."
+    ),
     chosen_option("--parents", PARENTS, "Where the parents of recipes that follow each other lie."),
     chosen_option("--encoders", ENCODERS, "Where text encoders and VAE wait while others work."),
     chosen_option("--vae-precision", VAE_PRECISIONS, "In which number format the VAE works."),
-    chosen_option("--speed", SPEEDS, "How the UNet is called."),
-    chosen_option("--prediction", ["auto", "epsilon", "v"]),
+    chosen_option("--speed", SPEEDS, "Whether to compile the UNet."),
+    chosen_option(
+        "--prediction",
+        ["auto", "epsilon", "v"],
+        "What the model predicts: noise (epsilon) or velocity (v); auto: as its file says.",
+    ),
     chosen_option("--ztsnr", ["auto", "on", "off"], "Whether the noise levels end in pure noise (zero terminal SNR)."),
     click.option("--batch", type=click.IntRange(1, 32), default=1, show_default=True, help="Pictures made at once."),
     click.option("--overwrite", is_flag=True, help="Replace pictures that are there."),

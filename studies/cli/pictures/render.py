@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from studies.cli.command import OurCommand, plain_errors
+from studies.cli.command import OurCommand, examples, plain_errors
 from studies.cli.pictures.hires_options import HIRES_OPTIONS
 from studies.cli.pictures.picture_options import (
     ENGINE_OPTIONS,
@@ -29,7 +29,12 @@ MOST_PICTURES = 9999
 """The most pictures of one call: their names have four digits."""
 
 
-@click.command(cls=OurCommand)
+@click.command(
+    cls=OurCommand,
+    epilog=examples(
+        'render recipe.toml pictures -p "a red cat" --seed 1-4', "render merged.safetensors pictures --from liked.png"
+    ),
+)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @with_options(SHOT_OPTIONS)

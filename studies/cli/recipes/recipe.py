@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import OurGroup, plain_errors
+from studies.cli.command import OurGroup, examples, plain_errors
 from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipes.recipe_options import (
     DIALECTS,
@@ -36,7 +36,13 @@ def recipe() -> None:
     """Show recipes, convert them to other formats and dialects, compare them."""
 
 
-@recipe.command()
+@recipe.command(
+    epilog=examples(
+        "recipe show merged.safetensors",
+        "recipe show mergehistory.csv --id -1 --supermerger",
+        'recipe show "0,0.5,0.5,..." --from weights --elemental "OUT05:attn1:0.7"',
+    )
+)
 @click.argument("file")
 @with_options(SOURCE_OPTIONS)
 @with_options(SETTING_OPTIONS)
@@ -44,7 +50,10 @@ def recipe() -> None:
 @click.option("--supermerger", is_flag=True, help="What to set in SuperMerger, run by run.")
 @plain_errors
 def show(file: str, supermerger: bool, **how: Any) -> None:
-    """Show a recipe: a recipe file, a merged checkpoint, a mergehistory.csv with --id, or - for standard input."""
+    """Show a recipe: a recipe file, a merged checkpoint, a mergehistory.csv with --id, - for standard input, or a text.
+
+    A text itself, such as a row of weights, goes in the place of FILE with --from, which says what it is.
+    """
     from studies.recipes.inputs import read_input
 
     found = read_input(file, input_options(**how))
@@ -59,7 +68,9 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
         out.print(part, highlight=False, markup=False)
 
 
-@recipe.command()
+@recipe.command(
+    epilog=examples("recipe convert merged.safetensors recipe.toml", "recipe convert recipe.toml - --to weights")
+)
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
 @with_options(SOURCE_OPTIONS)
@@ -107,7 +118,7 @@ def convert(
     click.echo(f"wrote {output}")
 
 
-@recipe.command()
+@recipe.command(epilog=examples("recipe diff recipe.toml merged.safetensors"))
 @click.argument("first")
 @click.argument("second")
 @with_options(SOURCE_OPTIONS)

@@ -41,16 +41,20 @@ SOURCE_OPTIONS = (
     click.option(
         "--read-as",
         type=click.Choice(DIALECTS),
-        help="Dialect of a text that does not name its own; default: by its date or keys, else the family's usual one.",
+        help="SuperMerger's version (dialect) that a text is for; default: by its date or keys, else the usual one.",
     ),
     click.option("--chain", is_flag=True, help="Of a checkpoint whose models were merged too: all stages in one."),
 )
 """Where an input is, and what it is of."""
 SETTING_OPTIONS = (
-    click.option("--mode", default="Weight sum", help="Merge mode that a single text belongs to."),
-    click.option("--calculation", default="normal", help="Calculation mode that a single text belongs to."),
-    click.option("--alpha", type=FiniteNumber(), default=0.0, help="Alpha that a single text belongs to."),
-    click.option("--beta", type=FiniteNumber(), default=0.0, help="Beta that a single text belongs to."),
+    click.option(
+        "--mode",
+        default="Weight sum",
+        help="Merge mode of a text of one field.  [default: Weight sum]",
+    ),
+    click.option("--calculation", default="normal", help="Calculation mode of such a text.  [default: normal]"),
+    click.option("--alpha", type=FiniteNumber(), default=0.0, help="Alpha of such a text.  [default: 0]"),
+    click.option("--beta", type=FiniteNumber(), default=0.0, help="Beta of such a text.  [default: 0]"),
     click.option("--weights-beta", default="", help="Weights beta beside a weights text; default: --beta everywhere."),
     click.option("--elemental", default="", help="Elemental text beside a weights text."),
     click.option("--adjust", default="", help="Adjust text beside a weights or elemental text."),
@@ -59,13 +63,17 @@ SETTING_OPTIONS = (
 )
 """The settings of SuperMerger that an input does not record."""
 RANDOM_OPTIONS = (
-    click.option("--lower", default="0", help="Lower limits of the random X and D: one number, or one a block."),
-    click.option("--upper", default="1", help="Upper limits of the random X and D: one number, or one a block."),
-    click.option("--alpha-lower", default="0", help="What head holds random alpha weights above."),
-    click.option("--alpha-upper", default="1", help="What head holds random alpha weights below."),
-    click.option("--beta-lower", default="0", help="What head holds random beta weights above."),
-    click.option("--beta-upper", default="1", help="What head holds random beta weights below."),
-    click.option("--decimals", type=click.IntRange(0, 10), default=3, help="To which random numbers are rounded."),
+    click.option(
+        "--lower", default="0", help="Lower limits of random X and D: a number, or one a block.  [default: 0]"
+    ),
+    click.option(
+        "--upper", default="1", help="Upper limits of random X and D: a number, or one a block.  [default: 1]"
+    ),
+    click.option("--alpha-lower", default="0", help="Least random weight alpha, in the dialect head.  [default: 0]"),
+    click.option("--alpha-upper", default="1", help="Greatest random weight alpha there.  [default: 1]"),
+    click.option("--beta-lower", default="0", help="Least random weight beta there.  [default: 0]"),
+    click.option("--beta-upper", default="1", help="Greatest random weight beta there.  [default: 1]"),
+    click.option("--decimals", type=click.IntRange(0, 10), default=3, help="Decimals of random numbers.  [default: 3]"),
 )
 """SuperMerger's settings of random weights."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import OurCommand, plain_errors
+from studies.cli.command import OurCommand, examples, plain_errors
 from studies.cli.recipes.recipe_options import FAMILY_OPTION
 from studies.terminal import console
 
@@ -24,7 +24,7 @@ class _CannotVerifyError(click.ClickException):
     exit_code = 2
 
 
-@click.command(cls=OurCommand)
+@click.command(cls=OurCommand, epilog=examples("verify merged.safetensors --parents models"))
 @click.argument("export", type=click.Path(path_type=Path))
 @click.option(
     "--parents",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -69,11 +70,37 @@ def needed(path: tuple[str, ...], but: click.Option) -> Iterator[str]:
             yield from (parameter.opts[-1], "x")
 
 
+def shown(command: click.Command) -> list[str]:
+    """The examples in a command's help."""
+    return [line.strip() for line in (command.epilog or "").splitlines() if line.startswith("  recipe-search ")]
+
+
 CASES = [Case(path, option, value) for path, option in options() for value in unusable(option.type)]
 
 
 def test_every_command_reads_its_arguments_as_ours_do() -> None:
     assert not [path for path, command in commands(main) if not isinstance(command, OurCommand)]
+
+
+def test_every_option_says_what_it_is() -> None:
+    assert not [
+        f"{' '.join(path)} {one.opts}"
+        for path, command in commands(main)
+        for one in command.params
+        if isinstance(one, click.Option) and not one.help
+    ]
+
+
+def test_examples_are_commands_that_there_are() -> None:
+    known = dict(commands(main))
+    told = 0
+    for path, command in known.items():
+        for line in shown(command):
+            words = tuple(shlex.split(line))[1:]
+            assert words[: len(path)] == path, line
+            command.make_context(path[-1], [*words[len(path) :]])
+            told += 1
+    assert told > 10
 
 
 @pytest.mark.parametrize("path", sorted({case.command for case in CASES}), ids=" ".join)
