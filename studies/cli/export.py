@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.output_options import DTYPES, output_options
+from studies.cli.recipes.heeded import refuse_idle
 from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipes.recipe_options import (
     RANDOM_OPTIONS,
@@ -217,6 +218,7 @@ def export_recipe(
     from studies.review.exporting.export_forms import export_content, print_written
 
     found = with_paths(read_input(source, input_options(**how)), models)
+    refuse_idle(found)
     show_notes(found)
     title = Path(source).stem if file_kind(Path(source)) else "recipe"
     out = out or Path(f"{title}{EXPORT_FORMS[to].suffix}")
