@@ -163,7 +163,7 @@ class Bundle:
 
     def _add_suite(self) -> None:
         """Add the lists of situations; with a single list that names others, those beside it."""
-        from studies.after_recipe.situations.lists import stands_alone
+        from studies.studyfile.wildcard_circles import stands_alone
         from studies.studyfile.word_lists import TABLES
 
         suite = self.spec.situations.suite

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Named, Place, Problems
 from engine.files import file_kind, read_text
-from studies.after_recipe.situations.frames import ANY
 from studies.errors import StudyError
-from studies.studyfile.wildcard_circles import WILDCARD
 
 if TYPE_CHECKING:
     from studies.studyfile.word_lists import WordLists
@@ -55,22 +53,6 @@ def list_folder(source: Path) -> Path:
         remedy = "name a list (.txt, a line for each situation) or a folder of lists"
         raise StudyError("this is not a list of situations", place=(source,), remedy=remedy)
     return source.parent
-
-
-def stands_alone(source: Path, frame: str) -> bool:
-    """Return whether a suite is one list that names no other: nothing that lies beside it belongs to it then.
-
-    Args:
-        source: a folder, or one list.
-        frame: the study's.
-
-    Raises:
-        StudyError: the list cannot be read.
-    """
-    if file_kind(source) != "file":
-        return False
-    text = f"{frame}\n{read_text(source, StudyError)}"
-    return "__" not in WILDCARD.sub(lambda found: "" if found[1].strip() in {source.stem, ANY} else found[0], text)
 
 
 def read_lists(source: Path, lists: WordLists, problems: Problems) -> tuple[SituationList, ...]:

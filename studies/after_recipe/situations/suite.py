@@ -22,8 +22,9 @@ from pathlib import Path
 from engine.errors import Problem, Problems, counted
 from studies.after_recipe.situations.frames import SLOT, framed
 from studies.after_recipe.situations.list_checks import check_lists, check_study_frame
-from studies.after_recipe.situations.lists import SHIPPED, SituationList, list_folder, read_lists, stands_alone
+from studies.after_recipe.situations.lists import SHIPPED, SituationList, list_folder, read_lists
 from studies.errors import StudyError
+from studies.studyfile.wildcard_circles import stands_alone
 
 MOST = 1000
 """Most situations of a suite: more would take days, and each would have to differ a lot to stand out from so many."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from studies.after_recipe.situations.frames import SLOT
-from studies.after_recipe.situations.lists import stands_alone
 from studies.after_recipe.situations.suite import MOST, read_suite, suite_text
 from studies.errors import StudyError
+from studies.studyfile.wildcard_circles import stands_alone
 from studies.studyfile.word_lists import WordLists
 
 
