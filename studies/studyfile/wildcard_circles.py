@@ -29,7 +29,7 @@ def wildcards_in(text: str) -> list[str]:
 
 
 def stands_alone(source: Path, frame: str) -> bool:
-    """Return whether a suite of situations is one list that names no other: nothing that lies beside it belongs to it then.
+    """Return whether a suite of situations is one list that names no other, so that nothing beside it belongs to it.
 
     Args:
         source: a folder, or one list.
