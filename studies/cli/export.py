@@ -73,6 +73,7 @@ def export(
     from engine.exports.target import ExportOptions
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
+    from studies.review.exporting.export_forms import form_file
     from studies.store.journal.journal import refuse_other_study
     from studies.store.pins import latest_pin
 
@@ -80,6 +81,8 @@ def export(
     _refuse_out(out, to, study)
     refuse_other_study(spec.storage.folder, spec.storage.name)
     chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
+    if not chain and not overwrite:
+        _refuse_taken(out or form_file(spec.storage, chosen, to))
     with bytes_meter("reading the models", console()) as progress:
         models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
     output = replace(output, dtype=dtype or spec.merge.export_dtype)
@@ -180,6 +183,15 @@ def _refuse_out(out: Path | None, to: str, source: Path) -> None:
         raise CheckpointError(
             "is the file that is exported, which is never replaced", place=(out,), remedy="choose another name"
         )
+
+
+def _refuse_taken(path: Path) -> None:
+    """Refuse a file that is there before the models are read, which takes a while."""
+    from engine.exports.target import check_free
+    from engine.files import file_kind
+
+    if file_kind(path) == "file":
+        check_free([path], overwrite=False)
 
 
 @click.command("export", cls=OurCommand, epilog=_FORMS)
