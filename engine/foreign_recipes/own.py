@@ -107,7 +107,7 @@ def own_in_json(content: object) -> Origin | None:
 
 
 def _inside(whole: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What carries our key in a page of ComfyUI, or is the entry itself (recipe.json in a folder for diffusers)."""
+    """What carries our key in a page of ComfyUI, or is the entry itself: recipe.json of diffusers' folder, or a pin."""
     if isinstance(whole.get("recipe_key"), str) and "models" in whole:
         return {METADATA_KEY: whole}
     if isinstance(whole.get("extra"), dict) and "nodes" in whole:
@@ -116,7 +116,13 @@ def _inside(whole: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _by_name(models: object) -> Mapping[str, Any]:
-    """Models by name; where they are a list, every entry says its name under ``model``, ``letter`` or ``name``."""
+    """Models by name; where they are a list, every entry says its name under ``model``, ``letter`` or ``name``.
+
+    A study's pin has nothing but the hash of each.
+    """
+    if isinstance(models, dict):
+        named = cast("dict[str, Any]", models)
+        return {name: {"sha256": one} if isinstance(one, str) else one for name, one in named.items()}
     if not isinstance(models, list):
         return cast("Mapping[str, Any]", models)
     entries = [as_object(one, "models") for one in cast("list[Any]", models)]

@@ -143,7 +143,10 @@ def opened(study: Path) -> StudySpec:
 
 @contextmanager
 def first_ctrl_c() -> Generator[None]:
-    """Let Ctrl+C interrupt once: a second one must not break into the end."""
+    """Let Ctrl+C interrupt once: a second one must not break into the end.
+
+    What a library makes of it that is being imported or reads a file, such as a RecursionError, is the interrupt still.
+    """
     pressed = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -158,6 +161,12 @@ def first_ctrl_c() -> Generator[None]:
         signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if pressed:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         if not pressed and is_ours:
             signal.signal(signal.SIGINT, before)

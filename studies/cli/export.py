@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.output_options import DTYPES, output_options
+from studies.cli.recipes.heeded import refuse_idle
 from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipes.recipe_options import (
     RANDOM_OPTIONS,
@@ -72,6 +73,7 @@ def export(
     from engine.exports.target import ExportOptions
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
+    from studies.review.exporting.export_forms import form_file
     from studies.store.journal.journal import refuse_other_study
     from studies.store.pins import latest_pin
 
@@ -79,6 +81,8 @@ def export(
     _refuse_out(out, to, study)
     refuse_other_study(spec.storage.folder, spec.storage.name)
     chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
+    if not chain and not overwrite:
+        _refuse_taken(out or form_file(spec.storage, chosen, to))
     with bytes_meter("reading the models", console()) as progress:
         models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
     output = replace(output, dtype=dtype or spec.merge.export_dtype)
@@ -181,6 +185,15 @@ def _refuse_out(out: Path | None, to: str, source: Path) -> None:
         )
 
 
+def _refuse_taken(path: Path) -> None:
+    """Refuse a file that is there before the models are read, which takes a while."""
+    from engine.exports.target import check_free
+    from engine.files import file_kind
+
+    if file_kind(path) == "file":
+        check_free([path], overwrite=False)
+
+
 @click.command("export", cls=OurCommand, epilog=_FORMS)
 @click.argument("source", metavar="INPUT")
 @with_options(SOURCE_OPTIONS)
@@ -217,6 +230,7 @@ def export_recipe(
     from studies.review.exporting.export_forms import export_content, print_written
 
     found = with_paths(read_input(source, input_options(**how)), models)
+    refuse_idle(found)
     show_notes(found)
     title = Path(source).stem if file_kind(Path(source)) else "recipe"
     out = out or Path(f"{title}{EXPORT_FORMS[to].suffix}")

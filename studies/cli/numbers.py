@@ -11,6 +11,9 @@ import click
 class FiniteNumber(click.FloatRange):
     """A finite number within a range, or any finite number where there are no bounds."""
 
+    def _describe_range(self) -> str:
+        return super()._describe_range() if self.min is not None or self.max is not None else ""
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number.
 

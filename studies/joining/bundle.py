@@ -162,14 +162,16 @@ class Bundle:
             yield "wildcards", folder, [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def _add_suite(self) -> None:
-        """Add the lists of situations; with a single list, those beside it, which it may name."""
+        """Add the lists of situations; with a single list that names others, those beside it."""
+        from studies.studyfile.wildcard_circles import stands_alone
         from studies.studyfile.word_lists import TABLES
 
         suite = self.spec.situations.suite
         if suite is None:
             return
         folder = suite if suite.is_dir() else suite.parent
-        for file in sorted(path for path in folder.rglob("*") if path.suffix in {".txt", *TABLES} and path.is_file()):
+        beside = [suite] if stands_alone(suite, self.spec.situations.frame) else folder.rglob("*")
+        for file in sorted(path for path in beside if path.suffix in {".txt", *TABLES} and path.is_file()):
             self._take(file, f"situations/{file.relative_to(folder).parent.as_posix()}".removesuffix("/."))
         self._table("situations")["suite"] = f"{INPUTS}/situations" + ("" if folder == suite else f"/{suite.name}")
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
@@ -33,6 +33,10 @@ from studies.errors import StudyError
 from studies.recipes import foreign_inputs
 from studies.recipes.chain_inputs import LAST_STAGE, has_chain, whole_chain
 
+InputForm = Literal[
+    "recipe", "checkpoint", "metadata", "history", "foreign", "weights", "preset", "elemental", "adjust"
+]
+"""What an input turned out to be; "recipe": one of ours, wherever it stands; "checkpoint": one that carries one."""
 KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata", *foreign_inputs.KINDS)
 """The kinds of text that a recipe is read from."""
 STDIN = "-"
@@ -86,6 +90,7 @@ class RecipeInput:
         hashes: SHA-256 by name.
         sources: the input's descriptions of models, by name, for people.
         notes: what it leaves open, or names without effect.
+        form: what the input turned out to be, which says which options were heeded.
     """
 
     recipe: Recipe
@@ -94,6 +99,7 @@ class RecipeInput:
     hashes: dict[str, str] = field(default_factory=dict[str, str])
     sources: dict[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
+    form: InputForm = "recipe"
 
 
 def read_input(source: str, options: InputOptions) -> RecipeInput:
@@ -226,9 +232,10 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
     header = read_header(path)
     if (origin := origin_of(header)) is not None:
         if not options.chain:
-            return replace(_from_origin(origin), notes=(LAST_STAGE,) if has_chain(origin) else ())
+            notes = (LAST_STAGE,) if has_chain(origin) else ()
+            return replace(_from_origin(origin), notes=notes, form="checkpoint")
         origin, notes = whole_chain(origin, path)
-        return replace(_from_origin(origin), notes=notes)
+        return replace(_from_origin(origin), notes=notes, form="checkpoint")
     family = options.family or _family_in(header, path)
     if MECHA_KEY in header.metadata and RECIPE_KEY not in header.metadata:
         return _found(foreign_inputs.read_foreign("mecha", header.metadata[MECHA_KEY], family))
@@ -254,7 +261,14 @@ def _with_hashes(reading: Reading) -> RecipeInput:
     parts = {name: text.partition("sha256 ") for name, text in reading.sources.items()}
     hashes = {name: sha for name, (_, _, sha) in parts.items() if sha}
     names = {name: first.strip() for name, (first, _, sha) in parts.items() if sha and first.strip()}
-    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
+    return RecipeInput(
+        recipe=reading.recipe,
+        sources=reading.sources,
+        notes=reading.notes,
+        hashes=hashes,
+        names=names,
+        form="metadata",
+    )
 
 
 def _carried(source: str) -> RecipeInput | None:
@@ -281,7 +295,7 @@ def _found(found: Reading | Origin) -> RecipeInput:
         return replace(_from_origin(found), notes=(CARRIED,))
     known = _with_hashes(found)
     files = {name: text for name, text in found.sources.items() if name not in known.hashes and text != "unknown"}
-    return replace(known, names={**files, **known.names})
+    return replace(known, names={**files, **known.names}, form="foreign")
 
 
 def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
@@ -315,7 +329,7 @@ def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
     reading = recipe_of_row(row, _asked_dialect(options), options.family, own, extended=options.settings.extended)
     hashes = {name: text[7:].rstrip(".") for name, text in reading.sources.items() if text != "unknown"}
     notes = (*own.notes, *reading.notes)
-    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=notes, hashes=hashes)
+    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=notes, hashes=hashes, form="history")
 
 
 # ---------------------------------------------------------------------------------------------------- single texts
@@ -341,7 +355,8 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
             fields = replace(fields, adjust=_checked_adjust(text, dialect))
     step = step_of(fields, dialect, family, own)
     recipe = Recipe(steps=(step,), dialect=dialect.name, family=family)
-    return RecipeInput(recipe=recipe, notes=(*own.notes, *notes_on(fields, dialect)))
+    notes = (*own.notes, *notes_on(fields, dialect))
+    return RecipeInput(recipe=recipe, notes=notes, form=cast("InputForm", kind))
 
 
 def _with_beta_row(fields: RunFields, family: FamilyName) -> RunFields:

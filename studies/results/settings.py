@@ -263,7 +263,7 @@ class SettingsStep:
     def _doubt(chosen: TriedValue) -> str:
         """How sure that is, where more pictures would be needed."""
         short = chosen.shortfall
-        return f", though it may be worse by up to {short:.2f}" if chosen.state == "open" and short else ""
+        return f", though another may be better by up to {short:.2f}" if chosen.state == "open" and short else ""
 
     def _saving(self, start: TriedValue | None) -> str:
         chosen = self.chosen

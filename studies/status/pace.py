@@ -18,7 +18,8 @@ def seconds_per_trial(trials: Sequence[tuple[datetime, datetime]]) -> float | No
     Args:
         trials: when each that ended began and ended.
     """
-    last = sorted(trials, key=lambda trial: trial[1])[-RECENT:]
+    made = [trial for trial in trials if trial[0] < trial[1]]  # one that a fork took over took no time
+    last = sorted(made, key=lambda trial: trial[1])[-RECENT:]
     gaps = [
         (later - earlier).total_seconds()
         for (_, earlier), (begun, later) in pairwise(last)

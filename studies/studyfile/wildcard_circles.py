@@ -1,4 +1,4 @@
-"""Wildcards in texts, and lists that name themselves: directly, or in a circle of lists."""
+"""Wildcards in texts, lists that name no other, and lists that name themselves: directly, or in a circle of lists."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from engine.files import file_kind, read_text
 from studies.errors import StudyError
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 WILDCARD = re.compile(r"__[~!@]?((?:(?!__)[^(${}#])+?)\s*(?:\([^)]*\))?__")
 """A wildcard that names its list outright, with its way to draw in front and its variables behind."""
+ANY = "situation"
+"""The name of the wildcard that stands in a frame for the line of whatever list of situations is in turn."""
 _MOST = 10
 """Most circles that are looked for: with every one that is mended, others may be gone."""
 
@@ -22,6 +26,22 @@ _MOST = 10
 def wildcards_in(text: str) -> list[str]:
     """Return the names of the lists that a text names outright, those in choices too, each once and in order."""
     return list(dict.fromkeys(found[1].strip() for found in WILDCARD.finditer(text)))
+
+
+def stands_alone(source: Path, frame: str) -> bool:
+    """Return whether a suite of situations is one list that names no other, so that nothing beside it belongs to it.
+
+    Args:
+        source: a folder, or one list.
+        frame: the study's.
+
+    Raises:
+        StudyError: the list cannot be read.
+    """
+    if file_kind(source) != "file":
+        return False
+    text = f"{frame}\n{read_text(source, StudyError)}"
+    return "__" not in WILDCARD.sub(lambda found: "" if found[1].strip() in {source.stem, ANY} else found[0], text)
 
 
 def named_by(names: Iterable[str], lists: WordLists) -> Mapping[str, tuple[str, ...]]:

@@ -8,7 +8,6 @@ study notices when a list has changed.
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import warnings
 from dataclasses import dataclass, replace
@@ -98,8 +97,7 @@ def _with_choices_drawn(text: str, folder: Path, seed: int, lost: Problems) -> s
 
     from studies.studyfile.word_lists import WordLists
 
-    logging.getLogger("dynamicprompts").setLevel(logging.ERROR)  # the check warns of a wildcard without a list
-    lists = WordLists(folder)
+    lists = WordLists(folder, None if "__" in text else ())
     try:
         drawn = RandomPromptGenerator(wildcard_manager=lists, seed=seed).generate(text, 1)
     except (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +22,7 @@ from studies.errors import StudyError
 
 TABLES = (".json", ".yaml")
 """Endings of files that hold several lists."""
-_DAMAGED = (YAMLError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_DAMAGED = (OSError, YAMLError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class WordLists(WildcardManager):
@@ -31,10 +33,17 @@ class WordLists(WildcardManager):
         unreadable: why a file of several lists cannot be read, by path.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Iterable[Path] | None = None) -> None:
+        """Find the lists.
+
+        Args:
+            folder: where they lie.
+            files: those that are looked at; None: all of the folder and the folders inside it.
+        """
+        logging.getLogger("dynamicprompts").setLevel(logging.ERROR)  # it warns of every number in every JSON file
         self.lost: list[str] = []
         self.unreadable: dict[Path, str] = {}
-        super().__init__(root_map={"": [dict(self._lists(folder))]})
+        super().__init__(root_map={"": [dict(self._lists(folder, _files(folder) if files is None else files))]})
 
     def get_values(self, wildcard: str) -> WildcardValues:
         """Return what a wildcard stands for, and remember one that stands for nothing."""
@@ -43,21 +52,28 @@ class WordLists(WildcardManager):
             self.lost.append(wildcard)
         return values
 
-    def _lists(self, folder: Path) -> Iterator[tuple[str, WildcardCollection]]:
+    def _lists(self, folder: Path, files: Iterable[Path]) -> Iterator[tuple[str, WildcardCollection]]:
         """Every list and its name, which begins with the folder that it is in."""
-        for path in sorted(_files(folder)):
+        for path in sorted(files):
             inside = path.relative_to(folder)
             if path.suffix == ".txt":
                 yield inside.with_suffix("").as_posix(), _TextList(path)
             elif path.suffix in TABLES:
                 start = "" if inside.parent == Path() else f"{inside.parent.as_posix()}/"
                 try:
-                    content = cast("Path", _DecodedFile(path, read_text(path, StudyError)))
-                    yield from ((start + name, found) for name, found in parse_structured_file(content))
+                    state = path.stat()
+                    content = _structured(path, state.st_mtime_ns, state.st_size)
+                    yield from ((start + name, found) for name, found in content)
                 except StudyError as error:
                     self.unreadable[path] = first_line(error)
                 except _DAMAGED as error:
                     self.unreadable[path] = f"{path}: {first_line(error)}"
+
+
+@lru_cache(maxsize=1000)
+def _structured(path: Path, _changed: int, _size: int) -> tuple[tuple[str, WildcardCollection], ...]:
+    """The lists of a file of several; read once for all prompts, and again when it has changed."""
+    return tuple(parse_structured_file(cast("Path", _DecodedFile(path, read_text(path, StudyError)))))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.errors import Named, ProblemError, counted, counted_range
@@ -32,11 +32,13 @@ class PlannedStep:
         axis: its name.
         labels: of the values that will be rendered.
         work: of one picture with each of them but the one that there is, in pictures with the study's own settings.
+        left_aside: why values that a person named will not be rendered, by their labels.
     """
 
     axis: str
     labels: tuple[str, ...]
     work: tuple[float, ...]
+    left_aside: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,13 @@ class PlannedSettings:
 
     Attributes:
         steps: the settings with more than one value, in order.
+        left_aside: values that a person named and that will not be rendered, each with its reason, for people.
         each: pictures of a value at most.
         first: pictures of a value at least.
     """
 
     steps: tuple[PlannedStep, ...]
+    left_aside: tuple[str, ...]
     each: int
     first: int
 
@@ -115,20 +119,27 @@ def planned_settings(
     cost = PictureCost(shot=shot, size=(shot.width, shot.height), widths=widths)
     steps = [_planned_step(values, cost, name, start) for name in asked.axes(hires=start.hires is not None)]
     return PlannedSettings(
-        steps=tuple(step for step in steps if len(step.labels) > 1), each=judged.ends[-1], first=judged.ends[0]
+        steps=tuple(step for step in steps if len(step.labels) > 1),
+        left_aside=tuple(f"{step.axis} {label}: {why}" for step in steps for label, why in step.left_aside.items()),
+        each=judged.ends[-1],
+        first=judged.ends[0],
     )
 
 
 def _planned_step(values: TriedValues, cost: PictureCost, kind: AxisKind, start: PictureSettings) -> PlannedStep:
-    tried = [] if values.whole_reason(kind, start) else [one for one in values.of(kind, start) if not one.reason]
+    found = [] if values.whole_reason(kind, start) else values.of(kind, start)
+    tried = [one for one in found if not one.reason]
+    named = [one for one in found if one.reason] if kind.name in values.asked.by_axis else []
     own = cost.of(PictureSettings.of_shot(cost.shot, start.vae))
     work = [cost.of(one.settings) / own for one in tried if one.settings and not one.is_start]
-    return PlannedStep(axis=kind.name, labels=tuple(one.label for one in tried), work=tuple(work))
+    left = {one.label: one.reason for one in named}
+    return PlannedStep(axis=kind.name, labels=tuple(one.label for one in tried), work=tuple(work), left_aside=left)
 
 
 def tried_texts(plan: PlannedSettings) -> Sequence[str]:
-    """Return a line for each setting with its values, for people."""
-    return [f"{step.axis}: {', '.join(step.labels)}" for step in plan.steps]
+    """Return a line for each setting with its values, and for each that was asked for and cannot be tried."""
+    lines = [f"{step.axis}: {', '.join(step.labels)}" for step in plan.steps]
+    return [*lines, *(f"not tried: {line}" for line in plan.left_aside)]
 
 
 def settings_costs(spec: StudySpec, picture_s: float) -> Iterator[Finding]:

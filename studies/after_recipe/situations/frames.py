@@ -12,12 +12,10 @@ of a list can be put into the very same prompt, so that pictures of one seed dif
 from __future__ import annotations
 
 from engine.errors import Place, Problems
-from studies.studyfile.wildcard_circles import WILDCARD
+from studies.studyfile.wildcard_circles import ANY, WILDCARD
 
 SLOT = "\ue000"
 """Stands in a prompt where the line of a list goes: a letter for private use, which no prompt has."""
-ANY = "situation"
-"""The name of the wildcard that stands for the line of whatever list is in turn."""
 
 
 def framed(aspect: str, *frames: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import Named, Place, Problem, Problems
-from studies.after_recipe.situations.frames import ANY, SLOT, check_frame, framed
+from studies.after_recipe.situations.frames import SLOT, check_frame, framed
 from studies.errors import StudyError
-from studies.studyfile.wildcard_circles import circle_text, circles_in, leading_to, named_by, wildcards_in
+from studies.studyfile.wildcard_circles import ANY, circle_text, circles_in, leading_to, named_by, wildcards_in
 from studies.studyfile.wildcards import REMEDY, expanded
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from studies.after_recipe.situations.frames import SLOT, framed
 from studies.after_recipe.situations.list_checks import check_lists, check_study_frame
 from studies.after_recipe.situations.lists import SHIPPED, SituationList, list_folder, read_lists
 from studies.errors import StudyError
+from studies.studyfile.wildcard_circles import stands_alone
 
 MOST = 1000
 """Most situations of a suite: more would take days, and each would have to differ a lot to stand out from so many."""
@@ -101,7 +102,7 @@ def read_suite(source: Path | None = None, frame: str = "") -> Suite:
 
     source = SHIPPED if source is None else source
     folder = list_folder(source)
-    problems, lists = Problems(), WordLists(folder)
+    problems, lists = Problems(), WordLists(folder, (source,) if stands_alone(source, frame) else None)
     check_study_frame(frame, lists, folder, problems)
     around = "" if problems else frame  # one that is wrong is told once, and not with every list
     read = read_lists(source, lists, problems)

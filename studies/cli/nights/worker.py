@@ -45,7 +45,7 @@ def worker(
     try:
         file = lay_out(url, name, (folder or Path(name)).absolute(), models, artifacts)
     except PydanticCustomError as error:
-        raise click.BadParameter(str(error), param_hint="URL") from error
+        raise click.BadParameter(f"it {error}", param_hint="URL") from error
     click.echo(f"the study is laid out in {file.parent}")
     context.invoke(run, study=file, **options)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import OurCommand, plain_errors
+from studies.cli.recipes.heeded import refuse_idle
 from studies.cli.recipes.recipe_models import MODEL_OPTION, with_paths
 from studies.cli.recipes.recipe_options import (
     RANDOM_OPTIONS,
@@ -42,6 +43,7 @@ def import_recipe(
     if output.suffix.lower() != ".toml":
         raise StudyError("a recipe file ends in .toml", place=(output,), remedy="choose another name")
     found = with_paths(read_input(source, input_options(**how)), models)
+    refuse_idle(found)
     write_output(str(output), text_of(found, str(output), TextOptions(kind="toml"), lambda _: {}), overwrite=overwrite)
     _tell(found)
     click.echo(f"wrote {output}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import OurGroup, examples, plain_errors
+from studies.cli.recipes.heeded import refuse_idle
 from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipes.recipe_options import (
     DIALECTS,
@@ -57,6 +58,7 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
     from studies.recipes.inputs import read_input
 
     found = read_input(file, input_options(**how))
+    refuse_idle(found)
     if supermerger:
         show_notes(found)
         click.echo(_instructions(found), nl=False)
@@ -106,6 +108,7 @@ def convert(
     kind = to or (None if output != STDIN else "toml")
     form = TextOptions(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
     found = with_paths(read_input(source, input_options(**how)), models)
+    refuse_idle(found)
     show_notes(found)
     if dialect is not None:
         found = _translated(found, dialect, accept=accept_differences)
@@ -144,6 +147,7 @@ def _compared(first: str, second: str, second_id: int | None, **how: Any) -> boo
     one = read_input(first, input_options(**how))
     how["row"] = how["row"] if second_id is None else second_id
     other = read_input(second, input_options(**how))
+    refuse_idle(one, other)
     found = differences(one.recipe, other.recipe)
     table = Table()
     for heading in ("step", "what", first, second):
@@ -164,8 +168,9 @@ def axis(files: tuple[str, ...], **how: Any) -> None:
     from studies.recipes.inputs import read_input
     from studies.recipes.plots import axis_lines
 
-    recipes = [read_input(file, input_options(**how)).recipe for file in files]
-    click.echo("\n".join(axis_lines(recipes)))
+    found = [read_input(file, input_options(**how)) for file in files]
+    refuse_idle(*found)
+    click.echo("\n".join(axis_lines([one.recipe for one in found])))
 
 
 @recipe.command()
@@ -197,6 +202,7 @@ def cells(
     from studies.recipes.plots import parse_axis, write_cells
 
     found = with_paths(read_input(file, input_options(**how)), models)
+    refuse_idle(found)
     axes = [parse_axis(text) for text in (x, y, z) if text is not None]
     made = cells_of(found, run, axes)
     for note in dict.fromkeys(note for one in made for note in unmet_notes(one)):

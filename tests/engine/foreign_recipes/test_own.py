@@ -119,3 +119,12 @@ def test_the_entry_alone_is_read_from_a_model_folder() -> None:
     assert found is not None
     assert found.recipe == recipe
     assert found.names == {name: f"{name}.safetensors" for name in recipe.models}
+
+
+def test_a_pin_of_a_study_is_read_as_the_recipe_that_it_is() -> None:
+    """A pin has the recipe, its key and nothing but the hash of each model."""
+    recipe = SD1["worked"]
+    hashes = dict.fromkeys(recipe.models, "a" * 64)
+    found = own_in_json({"number": 1, "recipe": recipe.text, "recipe_key": recipe.key, "models": hashes, "study": "s"})
+    assert found is not None
+    assert (found.recipe, found.models) == (recipe, hashes)

@@ -37,7 +37,7 @@ def test_adjust_texts_and_options_with_numbers_are_as_before() -> None:
     adjust = "-1,0,0,0,0,0,0,0"
     done = called("recipe", "convert", adjust, "-", "--from", "adjust", "--to", "adjust", "--family", "sd1")
     assert (done.exit_code, done.output) == (0, f"{adjust}\n")
-    other = called("recipe", "convert", NEGATIVE, "-", "--from", "weights", "--family", "sd1", "--alpha", "-0.5")
+    other = called("recipe", "convert", NEGATIVE, "-", "--from", "weights", "--family", "sd1", "--beta", "-0.5")
     assert other.exit_code == 0, other.output
 
 

@@ -53,3 +53,13 @@ def test_the_export_of_a_study_refuses_a_folder_before_models_are_read(tmp_path:
     assert done.exit_code == 1
     assert "is a folder; name the new file" in done.output
     assert "reading the models" not in done.output
+
+
+def test_a_file_that_is_there_is_refused_before_models_are_read(copied: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    assert run(main, ["approve", str(copied), "--finalist", "1", "--note", "x"]).exit_code == 0
+    (tmp_path / "mine.safetensors").write_text("mine")
+    done = run(main, ["export", str(copied), "--out", str(tmp_path / "mine.safetensors")])
+    assert done.exit_code == 1
+    assert "mine.safetensors: already exists; choose another name, or add --overwrite" in done.output
+    assert "reading the models" not in done.output

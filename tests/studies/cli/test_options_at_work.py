@@ -146,7 +146,7 @@ def test_sizes_are_tried_where_they_are_asked_for(copied: Path) -> None:
     [
         (("situations", "STUDY", "--suite", "nowhere"), "nowhere"),
         (("view", "STUDY", "--metrics-token-file", "nowhere", "--port", "0"), "nowhere"),
-        (("worker", "mysql://me@server/x", "small", "--models", "."), "URL"),
+        (("worker", "mysql://me@server/x", "small", "--models", "."), "Invalid value for URL: it is no PostgreSQL"),
     ],
 )
 def test_what_is_not_there_is_named(copied: Path, words: tuple[str, ...], told: str) -> None:

@@ -250,3 +250,34 @@ def test_merge_writes_computed_dtypes_and_notes_names_that_meet_nothing() -> Non
     assert load_file("rules.safetensors")[key].dtype == torch.float32
     refused = CliRunner().invoke(main, ["merge", "rules.toml", "folded.safetensors", "--folded", *options])
     assert "a folded checkpoint has no dtype computed" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--alpha", "0.9"), "--alpha would change nothing: the input is a recipe, which says all of it itself"),
+        (("--preset", "GRAD_V", "--mode", "sum Twice"), "--preset, --mode would change nothing"),
+        (("--elemental", "OUT05:attn1:0.7"), "--elemental would change nothing"),
+        (("--id", "3"), "--id would change nothing"),
+    ],
+)
+def test_an_option_that_a_recipe_file_does_not_heed_is_refused(
+    chain: Path, words: tuple[str, ...], message: str
+) -> None:
+    assert message in run("show", chain, *words, status=2).output
+    assert message in run("convert", chain, "-", "--to", "weights", *words, status=2).output
+
+
+def test_an_option_that_a_single_text_does_not_heed_is_refused() -> None:
+    assert "--alpha would change nothing" in run("show", ROW, "--from", "weights", "--alpha", "0.9", status=2).output
+    run("show", ROW, "--from", "weights", "--elemental", "OUT05:attn1:0.7", "--adjust", "0,0,0,1,0,0,0")
+
+
+def test_diff_takes_an_option_that_one_of_both_heeds(chain: Path) -> None:
+    path = checkpoint("merged.safetensors", SAVED["saved_metadata"])
+    run("diff", chain, path, "--family", "sd1", status=1)
+    assert "--id would change nothing" in run("diff", chain, path, "--id", "3", status=2).output
+
+
+def test_help_shows_no_range_without_bounds() -> None:
+    assert "None]" not in run("show", "--help").output

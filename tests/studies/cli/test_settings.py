@@ -34,9 +34,9 @@ def test_costs_come_first_then_every_step_then_the_recommendation(copied: Path) 
         next(at for at, line in enumerate(lines) if words in line)
         for words in (
             "settings of finalist 1",
+            "not tried: Clip skip 99: clip_skip: must be a whole number from 1 to 12",
             "2 settings with 4 values, 12 to 28 pictures; about ",
             "judged on 4 held-out pictures of the proof",
-            "not tried: Clip skip 99: clip_skip: must be a whole number from 1 to 12",
             "Clip skip: nothing was tried (there is no other value to try)",
             "recommended for finalist 1",
             "rendered now",

@@ -15,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from studies.cli.command import OutermostGroup
+from studies.cli.command import STOPPED_WORDS, OutermostGroup, plain_errors
 from studies.cli.main import main
 from studies.limits.signals import termination_as_interrupt
 from studies.store.locks import lock_file
@@ -67,6 +67,22 @@ def test_what_a_library_makes_of_an_interrupt_is_the_interrupt() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         stopped()
+
+
+def test_what_a_library_makes_of_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """As numpy does, of whose parts one was being imported: it looks for it in itself, for ever."""
+
+    @plain_errors
+    def reading() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RecursionError("maximum recursion depth exceeded") from None
+
+    with pytest.raises(click.exceptions.Exit) as ended:
+        reading()
+    assert ended.value.exit_code == 130
+    assert STOPPED_WORDS in capsys.readouterr().err
 
 
 def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:

@@ -234,4 +234,4 @@ def test_a_value_that_is_told_by_less_than_the_margin_is_told_and_not_lost(step:
 def test_an_answer_that_more_pictures_might_tell_from_the_best_says_so(step: SettingsStep) -> None:
     values = (*step.values[:2], replace(step.values[2], state="open", shortfall=0.42))
     text = replace(step, values=values).sentence
-    assert "the cheapest of 2 that come up to the best (20), though it may be worse by up to 0.42, 25% less" in text
+    assert "the cheapest of 2 that come up to the best (20), though another may be better by up to 0.42, 25%" in text

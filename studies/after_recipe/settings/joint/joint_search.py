@@ -226,8 +226,8 @@ class JointSearch:
     def _notes(self, step: SettingsStep) -> list[str]:
         tried, of = counted(len(self._done), "combination"), self._first.judged.ends[-1]
         text = f"{tried} of all settings tried on {counted(of, 'picture')} each"
-        notes = [f"{text}, {counted(len(step.tried), 'of them', 'of them')} compared again on others."]
-        notes += [SAME_PICTURES] if self._last is self._first else []
+        again = f"{text}, {counted(len(step.tried), 'of them', 'of them')} compared again on"
+        notes = [f"{again} the same.", SAME_PICTURES] if self._last is self._first else [f"{again} others."]
         return notes + [f"Not tried: {name}: {reason}." for name, reason in self.space.left_aside.items()]
 
 

@@ -31,6 +31,14 @@ def test_pictures_are_counted_from_the_fewest_to_the_most(small: StudySpec) -> N
     assert str(plan) == "2 settings with 5 values, 32 to 72 pictures"
 
 
+def test_a_value_that_cannot_be_tried_is_said_before_anything_is_rendered(small: StudySpec) -> None:
+    asked = asked_values(["Sampler = Eulr a, Euler", "Steps = 0", "CFG Scale = 2", "Clip skip = 1"])
+    lines = tried_texts(planned_settings(small, asked, most=8))
+    assert lines[0] == "Sampler: DPM++ 2M, Euler"
+    assert [line for line in lines if "not tried: Sampler Eulr a: " in line and "did you mean Euler a?" in line]
+    assert [line for line in lines if line.startswith("not tried: Steps 0: ")]
+
+
 def test_work_is_that_of_pictures_as_the_study_has_them(small: StudySpec) -> None:
     cheap = planned_settings(small, asked_values(["Sampler = Euler", "CFG Scale = 2", "Steps = 2, 4", "Clip skip = 1"]))
     dear = planned_settings(small, asked_values(["Sampler = Euler", "CFG Scale = 2", "Steps = 2, 40", "Clip skip = 1"]))

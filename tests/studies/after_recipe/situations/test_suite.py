@@ -9,6 +9,8 @@ import pytest
 from studies.after_recipe.situations.frames import SLOT
 from studies.after_recipe.situations.suite import MOST, read_suite, suite_text
 from studies.errors import StudyError
+from studies.studyfile.wildcard_circles import stands_alone
+from studies.studyfile.word_lists import WordLists
 
 
 @pytest.fixture
@@ -196,3 +198,23 @@ def test_a_suite_in_words(lists: Path) -> None:
 def test_no_prompt_keeps_the_slot(lists: Path) -> None:
     suite = read_suite(lists, "best, __situation__")
     assert all(SLOT in one.frame and SLOT not in one.template for one in suite.situations)
+
+
+def test_a_list_that_names_no_other_is_read_alone(lists: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever lies beside it, such as a tokenizer's vocabulary, is not its business: it was read, and warned of."""
+    (lists / "vocab.json").write_text('{"cat": 1, "dog": 2}')
+    (lists / "locked.yaml").write_text("a: [")
+    assert words(lists / "light.txt", "a photo, __light__") == {"light": ["at night", "at noon", "at {dawn|dusk}"]}
+    found = WordLists(lists, (lists / "light.txt",))
+    assert list(found.get_collection_names()) == ["light"]
+    assert [stands_alone(lists / "light.txt", frame) for frame in ("", "__situation__", "__subject__")] == [
+        True, True, False
+    ]  # fmt: skip
+    assert words(lists / "light.txt", "a __subject__, __light__") == words(lists / "light.txt")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_of_several_lists_is_read_again_only_when_it_has_changed(lists: Path) -> None:
+    assert words(lists)["colour"] == ["red", "blue"]
+    (lists / "more.yaml").write_text("subject: [a cat]\ncolour: [red, blue, yellow]\n")
+    assert words(lists)["colour"] == ["red", "blue", "yellow"]

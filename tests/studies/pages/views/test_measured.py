@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.recipes.blocks import BLOCKS
+from studies.after_recipe.settings.joint.joint_space import UNCHANGED
 from studies.pages.measured.probe import shown
 from studies.pages.measured.read import ReadResult
 from studies.pages.reading.measured_files import MEASURES
@@ -105,6 +107,15 @@ def test_a_joint_search_shows_its_combinations_and_their_grid(made: Path, visito
     chosen = text.index('<th scope="row">DDIM <span class="state')
     assert text.index("All combinations") < chosen < text.index("~grid-01-sampler.png")
     assert "Step by step" not in text
+
+
+def test_the_studys_own_settings_are_said_once_and_in_the_readers_language(made: Path, visitor: Visitor) -> None:
+    result = made_settings()
+    values = (replace(result.steps[0].values[0], label=UNCHANGED, is_start=True), *result.steps[0].values[1:3])
+    write_settings(folder_of(made), replace(result, mode="joint", joint=values, steps=(), look_back=()))
+    text = visitor(made).get("/s/small/settings?lang=ja").text
+    assert '<th scope="row">もとの設定' in text
+    assert UNCHANGED not in html.unescape(text)
 
 
 def test_probe_shows_a_table_that_tells_noise_in_words(made: Path, visitor: Visitor) -> None:

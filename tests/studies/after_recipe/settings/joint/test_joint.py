@@ -14,7 +14,7 @@ from rich.console import Console
 from studies.after_recipe.measuring.opened import measuring
 from studies.after_recipe.measuring.subject import subject_of
 from studies.after_recipe.settings.axes import asked_values
-from studies.after_recipe.settings.joint.joint_search import JointSearch, front_of, most_pictures
+from studies.after_recipe.settings.joint.joint_search import SAME_PICTURES, JointSearch, front_of, most_pictures
 from studies.after_recipe.settings.joint.joint_space import UNCHANGED
 from studies.after_recipe.settings.joint.joint_trials import JOURNAL, JointTrial, told
 from studies.after_recipe.settings.setup import set_up
@@ -36,7 +36,7 @@ class Watched:
     drawn: int = 0
 
 
-def searched(study: Path, trials: int = 7, *, stop_after: int = 0) -> tuple[SettingsResult, Watched]:
+def searched(study: Path, trials: int = 7, *, stop_after: int = 0, most: int = MOST) -> tuple[SettingsResult, Watched]:
     """Search the settings of the first finalist of a study; stop as Ctrl+C does after some trials."""
     spec, watched = read_study_file(study), Watched()
 
@@ -46,7 +46,7 @@ def searched(study: Path, trials: int = 7, *, stop_after: int = 0) -> tuple[Sett
             raise KeyboardInterrupt
 
     with measuring(spec, Console(quiet=True), name="settings") as opened:
-        setup = set_up(opened, subject_of(spec, finalist=1), asked_values(TRY), judged_shots(spec.shots, MOST))
+        setup = set_up(opened, subject_of(spec, finalist=1), asked_values(TRY), judged_shots(spec.shots, most))
         before = opened.drawn
         try:
             return JointSearch(setup=setup, progress=silent, trials=trials, on_trial=on_trial).run(), watched
@@ -94,6 +94,14 @@ def check_result(result: SettingsResult, kept: SettingsResult) -> None:
     others = [value for value in result.joint if value not in compared]
     assert all(value.reason for value in others)
     assert any("UniPC" in note and "at least 3" in note for note in result.notes), result.notes
+    assert any("compared again on others." in note for note in result.notes)
+
+
+def test_where_pictures_are_too_few_for_both_the_notes_say_so(copied: Path) -> None:
+    notes = " ".join(searched(copied, trials=2, most=8)[0].notes)
+    assert SAME_PICTURES in notes
+    assert "compared again on the same." in notes
+    assert "on others" not in notes
 
 
 def test_other_values_are_another_search_in_the_same_journal(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
