@@ -145,8 +145,11 @@ def opened(study: Path) -> StudySpec:
 def first_ctrl_c() -> Generator[None]:
     """Let Ctrl+C interrupt once: a second one must not break into the end.
 
-    What a library makes of it that is being imported or reads a file, such as a RecursionError, is the interrupt still.
+    What a library makes of it that is being imported, such as a RecursionError, is the interrupt still; our own errors
+    and those of files stay what they are.
     """
+    from engine.errors import ProblemError
+
     pressed = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -161,7 +164,7 @@ def first_ctrl_c() -> Generator[None]:
         signal.signal(signal.SIGINT, interrupt)
     try:
         yield
-    except (click.exceptions.Exit, click.Abort):
+    except (click.exceptions.Exit, click.Abort, click.ClickException, ProblemError, OSError):
         raise
     except Exception as error:
         if pressed:

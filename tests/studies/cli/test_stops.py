@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from studies.cli.command import STOPPED_WORDS, OutermostGroup, plain_errors
 from studies.cli.main import main
+from studies.errors import StudyError
 from studies.limits.signals import termination_as_interrupt
 from studies.store.locks import lock_file
 from studies.store.outcome import read_outcome
@@ -83,6 +84,18 @@ def test_what_a_library_makes_of_ctrl_c_is_no_traceback(capsys: pytest.CaptureFi
         reading()
     assert ended.value.exit_code == 130
     assert STOPPED_WORDS in capsys.readouterr().err
+
+
+def test_what_goes_wrong_after_ctrl_c_is_said() -> None:
+    @plain_errors
+    def ending() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise StudyError("is full", place=(Path("disk"),)) from None
+
+    with pytest.raises(click.ClickException, match="disk: is full"):
+        ending()
 
 
 def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
