@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from engine.errors import Problems
+from engine.errors import Named, Problems, counted
 from search.shots import ObservationNoise
 from studies.after_recipe.probe.designs.cost import probe_costs
 from studies.after_recipe.settings.plan import settings_costs
@@ -28,13 +28,14 @@ from studies.review.proof_table import standings
 from studies.store.backends import backend_of
 from studies.store.journal.journal import refuse_other_study, repair
 from studies.store.journal.workers import alone
-from studies.store.note_keys import NOISE
+from studies.store.note_keys import NOISE, PROVED
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
 from studies.studyfile.spec import Storage, StudySpec
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
+    from studies.store.storage import StudyStore
 
 
 def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding, ...]:
@@ -52,12 +53,22 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
     each = _picture_seconds(spec)
     costs = [*situations_costs(spec, each), *settings_costs(spec, each), *probe_costs(spec, each)]
     wrong = [one for one in costs if one.level == "error"]
-    return (*wrong, *errors, *_reach(spec), *(one for one in costs if one not in wrong))
-
-
-def _reach(spec: StudySpec) -> Iterator[Finding]:
-    """What the night will be able to tell, by the noise that its calibration measured, where it has been."""
     store = open_store(spec.storage) if backend_of(spec.storage).exists() else None
+    return (*wrong, *errors, *_made(store), *_reach(spec, store), *(one for one in costs if one not in wrong))
+
+
+def _made(store: StudyStore | None) -> Iterator[Finding]:
+    """What there is of the study already: times are those of the whole plan."""
+    if store is None or not (trials := store.trials()):
+        return
+    proof = f", and a proof after {proved['trials']:,}" if (proved := store.noted(PROVED)) else ""
+    yield Finding.of(
+        "note", (Named("made already"),), f"{counted(len(trials), 'trial')}{proof}; time is of the whole plan"
+    )
+
+
+def _reach(spec: StudySpec, store: StudyStore | None) -> Iterator[Finding]:
+    """What the night will be able to tell, by the noise that its calibration measured, where it has been."""
     known: dict[str, Any] = (store and store.noted(NOISE)) or {}
     names = ("paired", "common", "between")
     noise = ObservationNoise(**{name: known[name] for name in names}) if known.keys() >= {*names} else None

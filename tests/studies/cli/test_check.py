@@ -54,3 +54,9 @@ def test_a_study_for_a_gpu_is_planned_without_one(study: Path, tmp_path: Path) -
 def test_numbers_that_are_no_card_are_refused(study: Path) -> None:
     for words in (["--vram", "0"], ["--vram", "nan"], ["--vram", "inf"], ["--vram", "lots"], ["--workers", "0"]):
         assert check(study, *words).exit_code == 2
+
+
+def test_what_is_made_already_is_said_beside_the_costs_of_the_whole_plan(study: Path, copied: Path) -> None:
+    assert "made already" not in check(study).output
+    made = line_of(check(copied), "note: made already: ")
+    assert made == "note: made already: 13 trials, and a proof after 13; time is of the whole plan"
