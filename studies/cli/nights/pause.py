@@ -26,7 +26,9 @@ def _requests_of(study: Path) -> NightRequests:
     backend = backend_of(storage)
     if not backend.at_work():
         raise StudyError(
-            "no night is at work", place=(storage.folder,), remedy=f"`recipe-search run {study}` begins one"
+            "no night is at work",
+            place=(storage.folder,),
+            remedy=f"`recipe-search run {study}` begins one; if one is still reading its models, ask again in a minute",
         )
     return backend.requests
 
