@@ -172,7 +172,7 @@ def test_a_scorer_that_fails_is_named(settings: PanelSettings, look: Callable[..
     answers: tuple[tuple[Any, str], ...] = (
         (None, "'mine' failed: ZeroDivisionError: no style in this"),
         (lambda f: np.zeros(len(f) + 1), "returned shape"),
-        (lambda f: np.full(len(f), np.inf), "infinite"),
+        (lambda f: np.full(len(f), np.inf), "beyond 1e.100"),
         (lambda f: np.full(len(f), np.nan), "gives no number for any"),
     )
     for answer, message in answers:

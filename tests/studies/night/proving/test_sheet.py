@@ -22,8 +22,8 @@ class KeptRenders(RenderStore):
     """The renders of a night, whatever its models' hashes are."""
 
     def __init__(self, spec: StudySpec) -> None:
+        super().__init__(spec.storage.folder, "", backend_of(spec.storage).files)
         (self.folder,) = (spec.storage.folder / "renders").iterdir()
-        self._files = backend_of(spec.storage).files
 
 
 def test_a_drift_is_warned_of_on_the_sheet(copied: Path) -> None:
