@@ -61,7 +61,9 @@ class TrialRecord:
             )
         if self.value is not None and not is_measured(self.value):
             raise SearchError(
-                f"value {self.value:g} is beyond {LARGEST:g}", place=self._place, remedy="divide all values by the same"
+                f"value {self.value:g} is beyond {LARGEST:g}",
+                place=self._place,
+                remedy="divide all values by the same number",
             )
         if self.standard_error is not None and not 0 <= self.standard_error <= LARGEST:
             raise SearchError(

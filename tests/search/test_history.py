@@ -12,7 +12,7 @@ from search.history import TrialRecord
 def test_values_that_are_no_numbers_are_refused_with_their_trial_as_the_place() -> None:
     with pytest.raises(SearchError, match="write None instead"):
         TrialRecord(number=4, stage="flat", point={}, value=float("nan"))
-    with pytest.raises(SearchError, match=r"value -1e\+300 is beyond 1e\+100; divide all values by the same"):
+    with pytest.raises(SearchError, match=r"value -1e\+300 is beyond 1e\+100; divide all values by the same number"):
         TrialRecord(number=4, stage="flat", point={}, value=-1e300)
     assert TrialRecord(number=4, stage="flat", point={}, value=1e100).value == 1e100
     with pytest.raises(SearchError, match="no standard error"):
