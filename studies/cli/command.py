@@ -107,7 +107,7 @@ class OutermostGroup(OurGroup):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):
-            _ignore_ctrl_c()
+            ignore_ctrl_c()
             click.echo(f"\n{STOPPED_WORDS}", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 
@@ -175,7 +175,8 @@ def first_ctrl_c() -> Generator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def _ignore_ctrl_c() -> None:
+def ignore_ctrl_c() -> None:
+    """Let no further Ctrl+C break into the end."""
     with suppress(ValueError):  # outside the main thread nobody sends us signals
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python gives up its own handlers when it ends
 
@@ -202,7 +203,7 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
-            _ignore_ctrl_c()
+            ignore_ctrl_c()
             click.echo(f"\n{STOPPED_WORDS}", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import STOPPED, OurCommand, examples, plain_errors
+from studies.cli.command import STOPPED, OurCommand, examples, ignore_ctrl_c, plain_errors
 from studies.cli.init_next import next_stage
 
 if TYPE_CHECKING:
@@ -106,8 +104,7 @@ def _asked() -> StudyDraft:
     try:
         return _answers()
     except (click.Abort, KeyboardInterrupt):
-        with suppress(ValueError):  # as in `plain_errors`: another one must not break into the end
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore_ctrl_c()
         click.echo("\nstopped; nothing was written", err=True)
         raise click.exceptions.Exit(STOPPED) from None
 

@@ -32,6 +32,7 @@ from studies.cli.recipes.verify import verify
 from studies.cli.report import report
 from studies.cli.scorers import scorers
 from studies.cli.view import view
+from studies.limits.signals import resend_lost_signals
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -261,4 +262,5 @@ main.add_command(worker)
 
 
 if __name__ == "__main__":
+    resend_lost_signals()
     main()

@@ -17,7 +17,9 @@ def start() -> None:
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
     from studies.cli.main import main
+    from studies.limits.signals import resend_lost_signals
 
+    resend_lost_signals()
     signal.signal(signal.SIGINT, before)
     main()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+LOST = re.compile(r"Signal (\d+) ignored due to race condition")
+"""What Python says of such a signal (``Modules/signalmodule.c``)."""
 FINISHING = b"\nCtrl+C: what is in work is finished first; press it again to end at once\n"
 
 
@@ -59,6 +62,22 @@ class PatientEnd:
             os.write(2, FINISHING)  # print could be in the middle of a line here
         self._first()
         return True
+
+
+def resend_lost_signals() -> None:
+    """Let a signal that comes while its handler is taken away go to what handles it now, until the program ends.
+
+    Python has noted it for the old handler, does not find that any more, and would print a traceback and forget it.
+    """
+    before = sys.unraisablehook
+
+    def resend(problem: sys.UnraisableHookArgs) -> None:
+        if lost := LOST.fullmatch(str(problem.exc_value)):
+            signal.raise_signal(int(lost[1]))
+        else:
+            before(problem)
+
+    sys.unraisablehook = resend
 
 
 @contextmanager
