@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 from dynamicprompts.wildcards.collection import WildcardCollection, WildcardTextFile
 from dynamicprompts.wildcards.collection.structured import parse_structured_file
 from dynamicprompts.wildcards.values import WildcardValues
 from dynamicprompts.wildcards.wildcard_manager import WildcardManager
-from yaml import YAMLError
+from yaml import SafeLoader, YAMLError, load
 
 from engine.errors import first_line
 from engine.files import read_text
@@ -73,7 +74,22 @@ class WordLists(WildcardManager):
 @lru_cache(maxsize=1000)
 def _structured(path: Path, _changed: int, _size: int) -> tuple[tuple[str, WildcardCollection], ...]:
     """The lists of a file of several; read once for all prompts, and again when it has changed."""
-    return tuple(parse_structured_file(cast("Path", _DecodedFile(path, read_text(path, StudyError)))))
+    text = read_text(path, StudyError)
+    content = (
+        load(text, _AsWritten)  # noqa: S506 - a SafeLoader
+        if path.suffix == ".yaml"
+        else json.loads(text, parse_int=str, parse_float=str)
+    )
+    return tuple(parse_structured_file(cast("Path", _DecodedFile(path, json.dumps(content)))))
+
+
+class _AsWritten(SafeLoader):
+    """YAML whose words are text: the package passes over ``- 1984`` and ``- no``, which are a number and a choice."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        letter: [(tag, pattern) for tag, pattern in found if tag.endswith((":null", ":merge"))]
+        for letter, found in SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -97,14 +113,14 @@ class _TextList(WildcardTextFile):
 
 @dataclass(frozen=True)
 class _DecodedFile:
-    """What the package asks of a path, with a text that is decoded already."""
+    """What the package asks of a path, with what it holds as JSON."""
 
     path: Path
     text: str = field(repr=False)
 
     @property
     def suffix(self) -> str:
-        return self.path.suffix
+        return ".json"
 
     def with_suffix(self, suffix: str) -> Path:
         return self.path.with_suffix(suffix)

@@ -103,6 +103,20 @@ def test_lists_are_read_in_the_encodings_of_windows(tmp_path: Path, encoding: st
     assert expanded("__c__ b", folder=tmp_path, seed=0, shot_seed=0) == "é b"
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("x.yaml", "c: [1984, 1.50, no, 2026-11-29, red]\n"),
+        ("x.yaml", "base: &all [1984, 1.50, no, 2026-11-29, red]\nc: *all\n"),
+        ("c.yaml", "[1984, 1.50, no, 2026-11-29, red]"),
+        ("x.json", '{"c": [1984, 1.50, "no", "2026-11-29", "red"]}'),
+    ],
+)
+def test_numbers_and_choices_in_lists_are_words(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    assert drawn("__c__", tmp_path) == {"1984", "1.50", "no", "2026-11-29", "red"}
+
+
 def test_a_list_that_is_no_text_is_refused_by_name(lists: Path) -> None:
     (lists / "colour.txt").write_bytes("é".encode("cp1252"))
     with pytest.raises(StudyError, match=r"colour\.txt: line 1 is not UTF-8 text .*save it as UTF-8"):
