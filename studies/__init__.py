@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from studies.night.continuing.rescore import rescore_study
     from studies.night.night import Night
     from studies.night.workshop import Workshop
+    from studies.store.judged.outcome import Outcome, read_outcome
+    from studies.store.judged.pins import Pin, read_pins
     from studies.store.opening import open_store
-    from studies.store.outcome import Outcome, read_outcome
-    from studies.store.pins import Pin, read_pins
     from studies.store.storage import StudyStore
     from studies.studyfile.read import read_study_file
     from studies.studyfile.spec import StudySpec
@@ -49,15 +49,15 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
     _MODULES = {
         "Candidate": "studies.candidate",
         "Night": "studies.night.night",
-        "Outcome": "studies.store.outcome",
-        "Pin": "studies.store.pins",
+        "Outcome": "studies.store.judged.outcome",
+        "Pin": "studies.store.judged.pins",
         "StudyError": "studies.errors",
         "StudySpec": "studies.studyfile.spec",
         "StudyStore": "studies.store.storage",
         "Workshop": "studies.night.workshop",
         "open_store": "studies.store.opening",
-        "read_outcome": "studies.store.outcome",
-        "read_pins": "studies.store.pins",
+        "read_outcome": "studies.store.judged.outcome",
+        "read_pins": "studies.store.judged.pins",
         "read_study_file": "studies.studyfile.read",
         "rescore_study": "studies.night.continuing.rescore",
     }

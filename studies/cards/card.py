@@ -9,7 +9,7 @@ from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from studies.drawing.sheets import RgbPicture
 from studies.results.settings import SettingsResult
-from studies.store.outcome import Comparison
+from studies.store.judged.outcome import Comparison
 
 SHORT = 10
 """Digits of AutoV2, the short hash of the WebUI and of Civitai: the first ones of a file's SHA-256."""

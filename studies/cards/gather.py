@@ -19,10 +19,10 @@ from studies.inputs.assets import embedding_hashes
 from studies.inputs.hashes import remembered_hash
 from studies.results.settings import SettingsResult
 from studies.results.settings_file import all_settings
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
+from studies.store.judged.outcome import Outcome, Standing, read_outcome
+from studies.store.judged.pins import Pin
 from studies.store.opening import store_for_reading
-from studies.store.outcome import Outcome, Standing, read_outcome
-from studies.store.pins import Pin
 from studies.store.records import drawn_slots
 from studies.store.storage import complete
 from studies.studyfile.spec import Rendering, Storage, StudySpec

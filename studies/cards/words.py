@@ -13,7 +13,7 @@ from engine.shots.shot import Shot
 from engine.supermerger.instructions import instructions
 from studies.cards.card import CardPictures, RecipeCard
 from studies.cards.recommended import parameters_text
-from studies.store.outcome import Comparison
+from studies.store.judged.outcome import Comparison
 
 NOT_STATED = "not stated"
 """Stands for a licence that nobody stated."""

@@ -25,12 +25,12 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.proof_table import standings
-from studies.store.backends import backend_of
-from studies.store.journal.journal import refuse_other_study, repair
-from studies.store.journal.workers import alone
+from studies.store.backends.journal.journal import refuse_other_study, repair
+from studies.store.backends.journal.workers import alone
+from studies.store.backends.of_study import backend_of
+from studies.store.judged.outcome import Outcome
 from studies.store.note_keys import NOISE, PROVED
 from studies.store.opening import not_run, open_store
-from studies.store.outcome import Outcome
 from studies.studyfile.spec import Storage, StudySpec
 
 if TYPE_CHECKING:

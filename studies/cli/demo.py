@@ -21,8 +21,8 @@ from studies.review.approval import approve_recipe
 from studies.review.exporting.export import ExportedFiles, export_pin, print_export
 from studies.sample.former import refuse_former_world
 from studies.sample.world import NAMES, STUDY, WANTED, write_world
-from studies.store.outcome import read_outcome
-from studies.store.pins import Pin, latest_pin, read_pins
+from studies.store.judged.outcome import read_outcome
+from studies.store.judged.pins import Pin, latest_pin, read_pins
 from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots
 
 

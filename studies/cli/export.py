@@ -26,7 +26,7 @@ from studies.terminal import console
 if TYPE_CHECKING:
     from engine.exports.target import ExportOptions
     from engine.merging.output import Output
-    from studies.store.pins import Pin
+    from studies.store.judged.pins import Pin
     from studies.studyfile.spec import StudySpec
 
 _FORMS = "\b\nForms:\n" + "\n".join(f"  {name:<12} {form.summary}" for name, form in EXPORT_FORMS.items())
@@ -74,8 +74,8 @@ def export(
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
     from studies.review.exporting.export_forms import form_file
-    from studies.store.journal.journal import refuse_other_study
-    from studies.store.pins import latest_pin
+    from studies.store.backends.journal.journal import refuse_other_study
+    from studies.store.judged.pins import latest_pin
 
     spec = opened(study)
     _refuse_out(out, to, study)

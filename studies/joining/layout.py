@@ -21,7 +21,7 @@ from studies.errors import StudyError
 from studies.inputs.hashes import hashes_of
 from studies.joining.bundle import STUDY_FILE, WANTED, WantedFile, read_wanted
 from studies.joining.published import ARCHIVE, PUBLISHED
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.note_keys import COPIED
 from studies.store.storage import StudyStore
 from studies.studyfile.earlier import COPY

@@ -11,7 +11,7 @@ from studies.limits.deadline import Clock
 from studies.limits.disk import DiskWatch
 from studies.limits.signals import PatientEnd
 from studies.limits.watchdog import HUNG, Watchdog, do_in_time, keep_stacks
-from studies.store.requests import NightRequests
+from studies.store.backends.requests import NightRequests
 
 POLL_S = 2.0
 """Seconds between two checks whether a pause is over."""

@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 
 from engine.errors import ProblemError
 from studies.candidate import Candidate
+from studies.store.judged.pins import read_pins
 from studies.store.ledger import slots_of, stage_of
-from studies.store.pins import read_pins
 from studies.store.records import drawn_slots
 from studies.store.renders import SHEET, RenderStore
 from studies.store.storage import StudyStore, complete

@@ -10,7 +10,7 @@ from engine.errors import Named
 from engine.files import file_kind
 from studies.errors import StudyError
 from studies.status.study_place import StudyPlace
-from studies.store.pins import Pin, latest_pin
+from studies.store.judged.pins import Pin, latest_pin
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import Trial
 
 from search.suggester import Proposal, Suggester
-from studies.store.backend import StudyWorker, TurnLostError
+from studies.store.backends.backend import StudyWorker, TurnLostError
 from studies.store.storage import StudyStore
 
 FREE_ATTEMPTS = 2

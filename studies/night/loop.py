@@ -35,7 +35,7 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.progress import Meter, meter
-from studies.store.backend import OutageError, StudyWorker
+from studies.store.backends.backend import OutageError, StudyWorker
 from studies.store.ledger import Ending
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import StudySpec

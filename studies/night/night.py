@@ -31,11 +31,11 @@ from studies.night.proving.proof_time import draw_baselines, proof_needs
 from studies.night.study_note import renew_study_note
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
-from studies.store.backend import Backend, StudyWorker
-from studies.store.backends import backend_of
-from studies.store.journal.workers import BusyError
+from studies.store.backends.backend import Backend, StudyWorker
+from studies.store.backends.journal.workers import BusyError
+from studies.store.backends.of_study import backend_of
+from studies.store.judged.outcome import Outcome
 from studies.store.note_keys import AFTER_PROOF, PROVED, PROVING
-from studies.store.outcome import Outcome
 from studies.store.storage import HUNG, StudyStore
 from studies.studyfile.spec import StudySpec
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from studies.night.workshop import Workshop
-from studies.store.outcome import Outcome
+from studies.store.judged.outcome import Outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import StudySpec
 

@@ -12,7 +12,7 @@ from search.history import TrialRecord
 from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.store.dashboard.dashboard import study_picture, write_study_note
-from studies.store.outcome import MIDDLE, Outcome, read_outcome
+from studies.store.judged.outcome import MIDDLE, Outcome, read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings, StudySpec, TargetLook
 

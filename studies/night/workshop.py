@@ -23,8 +23,8 @@ from studies.inputs.shot_files import ShotFiles
 from studies.night.drawn import DrawnPictures
 from studies.night.render_stamp import render_stamp
 from studies.night.writer import Writer
-from studies.store.backend import Backend
-from studies.store.backends import backend_of
+from studies.store.backends.backend import Backend
+from studies.store.backends.of_study import backend_of
 from studies.store.renders import SHEET, RenderStore
 from studies.studyfile.spec import StudySpec
 

@@ -10,10 +10,10 @@ from engine.devices import device_of
 from engine.errors import Problems
 from studies.preflight.findings import Finding
 from studies.results.probe_beginning import copy_of_probe
-from studies.store.backends import backend_of
+from studies.store.backends.journal.workers import refuse_elsewhere
+from studies.store.backends.locks import refuse_no_locks
+from studies.store.backends.of_study import backend_of
 from studies.store.earlier import refuse_earlier
-from studies.store.journal.workers import refuse_elsewhere
-from studies.store.locks import refuse_no_locks
 from studies.studyfile.earlier import PROBE
 from studies.studyfile.enough import refuse_too_few
 from studies.studyfile.spec import SearchSettings, Storage, StudyShots, StudySpec

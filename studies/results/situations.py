@@ -16,7 +16,7 @@ from typing import Any
 from engine.files import readable, write_text
 from studies.errors import StudyError
 from studies.results.result_file import write_result
-from studies.store.intervals import SignedInterval
+from studies.store.judged.intervals import SignedInterval
 from studies.store.shapes import Shape, entries_of, read_json
 
 FOLDER = "situations"

@@ -11,11 +11,11 @@ from studies.errors import StudyError
 from studies.inputs.models import MODELS, swapped_files
 from studies.night.continuing.fingerprint import INPUTS
 from studies.sample.former import changed_note
-from studies.store.backends import backend_of
-from studies.store.journal.journal import refuse_other_study
+from studies.store.backends.journal.journal import refuse_other_study
+from studies.store.backends.of_study import backend_of
+from studies.store.judged.outcome import read_outcome
+from studies.store.judged.pins import Pin, pin_recipe
 from studies.store.opening import bring_results, store_for_reading
-from studies.store.outcome import read_outcome
-from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Merge, Rendering, Storage
 

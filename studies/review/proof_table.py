@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from studies.store.outcome import MIDDLE, REPORTED, Comparison, Outcome, Standing
+from studies.store.judged.outcome import MIDDLE, REPORTED, Comparison, Outcome, Standing
 
 
 def standings(outcome: Outcome, *, details: bool = False) -> Group:

@@ -29,8 +29,8 @@ from studies.review.measured import measured_lines
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.proof_table import standings
 from studies.review.spent import came_to_pictures, pictures_spent
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import Pin, read_pins
+from studies.store.judged.outcome import Outcome, read_outcome
+from studies.store.judged.pins import Pin, read_pins
 from studies.store.records import Stop
 from studies.store.storage import WORKER, StudyStore, complete
 from studies.studyfile.spec import Merge, SearchSettings, Storage, StudyShots

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.night.calibration import calibration_recipes
-from studies.store.outcome import Outcome
+from studies.store.judged.outcome import Outcome
 from studies.store.records import INFEASIBLE, drawn_slots
 from studies.studyfile.spec import SearchSettings, StudyShots
 

@@ -13,7 +13,7 @@ from studies.status.living import LivingWorker, worker_of
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from studies.store.requests import NightRequest
+    from studies.store.backends.requests import NightRequest
     from studies.store.storage import StudyStore
 
 
@@ -35,7 +35,7 @@ class DatabaseScan:
         Raises:
             StudyError: the study file has mistakes, or the database does not answer.
         """
-        from studies.store.backends import backend_of
+        from studies.store.backends.of_study import backend_of
         from studies.store.storage import StudyStore
         from studies.studyfile.read import read_study_file
 

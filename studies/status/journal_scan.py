@@ -1,7 +1,7 @@
 """A study's journal, read for what its status needs: quick enough for thousands of trials, without Optuna or a lock.
 
 Most lines are passed over unread: they hold recipes, scores and notes. The rest of a journal that was read before is
-read from where that ended. Records are those of Optuna's journal storage (``studies.store.journal.journal_records``).
+read from where that ended. Records are those of Optuna's journal storage (`studies.store.backends.journal`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from engine.files import readable
 from studies.status.living import LivingWorker, living_workers
+from studies.store.backends.requests import FolderRequests, NightRequest
 from studies.store.note_keys import WHOLE
 from studies.store.records import INFEASIBLE, INTERRUPTED, UNREADABLE, Stop
-from studies.store.requests import FolderRequests, NightRequest
 
 TrialState = Literal["running", "scored", "broken", "failed", "interrupted"]
 """How a trial stands: in work; with a score; with broken pictures; failed; cut short, so that it does not count."""

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.files import readable
-from studies.store.locks import Machine, is_held, this_machine
+from studies.store.backends.locks import Machine, is_held, this_machine
 
 _PREFIX = "worker-"
-"""How the names of workers' locks begin; see ``studies.store.journal.workers``."""
+"""How the names of workers' locks begin; see ``studies.store.backends.journal.workers``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

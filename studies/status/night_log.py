@@ -20,7 +20,7 @@ import filelock
 from studies.errors import StudyError
 from studies.status.log_lines import BEFORE, LOG, LogLevel
 from studies.status.secrets import without_secrets
-from studies.store.locks import file_lock, lock_file, taken
+from studies.store.backends.locks import file_lock, lock_file, taken
 from studies.terminal import CONSOLE_LOG
 
 LONGEST_BYTES = 8 << 20

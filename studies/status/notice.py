@@ -19,7 +19,7 @@ from studies.errors import StudyError
 from studies.status.secrets import without_secrets
 from studies.status.text import as_json
 from studies.status.watched import WatchedStudies
-from studies.store.requests import NightRequests
+from studies.store.backends.requests import NightRequests
 
 NightResult = Literal["finished", "stopped", "failed"]
 """How a night ended: by itself; as somebody asked; with an error."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from studies.store.backends.requests import NightRequest
 from studies.store.note_keys import AFTER_PROOF, NOISE, PROVED, PROVING
-from studies.store.requests import NightRequest
 
 StudyState = Literal[
     "new", "calibrating", "searching", "paused", "stopping", "stopped", "proving", "unproved", "proved"

@@ -19,8 +19,8 @@ from studies.status.log_lines import LogLine, last_lines
 from studies.status.pace import seconds_per_trial
 from studies.status.state import StudyCounts, StudyState
 from studies.status.study_place import StudyPlace
+from studies.store.backends.requests import REQUEST_NAMES, NightRequest
 from studies.store.note_keys import INPUTS, NIGHT
-from studies.store.requests import REQUEST_NAMES, NightRequest
 from studies.store.shapes import read_json
 
 WatchedState = Literal[StudyState, "unreadable"]

@@ -19,7 +19,7 @@ from search.history import TrialRecord
 from search.plan import EarlierStudy, SearchPlan
 from search.trials import newest_of_each
 from studies.errors import StudyError
-from studies.store.journal.journal import studies_in
+from studies.store.backends.journal.journal import studies_in
 from studies.store.ledger import record_of
 from studies.store.opening import store_for_reading
 from studies.store.storage import StudyStore

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from studies.errors import StudyError
-from studies.store.backend import Backend
-from studies.store.backends import backend_of
-from studies.store.outcome import RESULTS
+from studies.store.backends.backend import Backend
+from studies.store.backends.of_study import backend_of
+from studies.store.judged.outcome import RESULTS
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage
 

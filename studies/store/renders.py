@@ -18,8 +18,8 @@ from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import RgbPicture, cell, grid, read_picture
 from studies.errors import StudyError
-from studies.store.backend import KeptFiles
-from studies.store.journal.journal_backend import FolderFiles
+from studies.store.backends.backend import KeptFiles
+from studies.store.backends.journal.journal_backend import FolderFiles
 
 if TYPE_CHECKING:
     from scorers.features import Features

@@ -23,8 +23,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from search.suggester import Proposal
-from studies.store.backend import Backend
-from studies.store.journal.journal_backend import WORKER, JournalBackend
+from studies.store.backends.backend import Backend
+from studies.store.backends.journal.journal_backend import WORKER, JournalBackend
 from studies.store.ledger import Ending, Ledger, have_one_candidate, slots_of, stage_of
 from studies.store.note_keys import WHOLE
 from studies.store.records import INTERRUPTED, SLOTS

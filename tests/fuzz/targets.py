@@ -41,9 +41,9 @@ from studies.recipes.plots import parse_axis
 from studies.review.judging.picks import Pick, read_picks
 from studies.review.judging.rejections import Rejection, read_rejections
 from studies.review.verification import verify_export
-from studies.store.journal.journal import refuse_damage, repair
-from studies.store.outcome import read_outcome
-from studies.store.pins import read_pins
+from studies.store.backends.journal.journal import refuse_damage, repair
+from studies.store.judged.outcome import read_outcome
+from studies.store.judged.pins import read_pins
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from tests.fuzz.foreign import CARDS, CARRIED, CARRIED_JSON, GRAPHS, MERGEKIT, TOOL_METADATA, VERIFIED

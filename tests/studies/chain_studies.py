@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from engine.recipes.recipe import Recipe
 from studies.cli.main import main
 from studies.inputs.models import model_hashes
-from studies.store.pins import Pin, pin_recipe
+from studies.store.judged.pins import Pin, pin_recipe
 from studies.studyfile.read import read_study_file
 from tests.studies.sample_study import write_small_study
 

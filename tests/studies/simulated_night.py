@@ -17,7 +17,7 @@ from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from studies.limits.deadline import Clock, NightLimits
 from studies.night.night import Night
-from studies.store.outcome import Outcome
+from studies.store.judged.outcome import Outcome
 from studies.studyfile.spec import StudySpec
 
 START = 1_800_000_000.0

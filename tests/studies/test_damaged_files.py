@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from studies.cli.main import main
 from studies.review.judging.rejections import reject
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

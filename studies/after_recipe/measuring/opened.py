@@ -18,7 +18,7 @@ from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import calibrate
 from studies.night.continuing.fingerprint import inputs_of, refuse_changes
 from studies.night.workshop import Workshop
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import StudySpec
 

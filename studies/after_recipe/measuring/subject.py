@@ -11,8 +11,8 @@ from studies.candidate import MERGED_VAE, Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.pictures.sources import PictureSource, file_hashes, read_source
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import latest_pin
+from studies.store.judged.outcome import Outcome, read_outcome
+from studies.store.judged.pins import latest_pin
 from studies.studyfile.spec import StudySpec
 
 PINS = "pins"

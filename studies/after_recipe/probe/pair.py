@@ -30,7 +30,7 @@ from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.pictures.sources import file_hashes, open_engine
 from studies.results.probe import FOLDER, ProbedModel
-from studies.store.locks import held
+from studies.store.backends.locks import held
 from studies.store.renders import RenderStore
 from studies.studyfile.space import family_of_files
 from studies.studyfile.spec import StudyShots

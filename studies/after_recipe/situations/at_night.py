@@ -13,7 +13,7 @@ from studies.after_recipe.situations.showing.report import report_lines, weak_sp
 from studies.after_recipe.situations.suite import read_suite
 from studies.amounts import time_text
 from studies.night.proved import ProvedNight
-from studies.store.journal.workers import BusyError
+from studies.store.backends.journal.workers import BusyError
 
 AGAIN = "`recipe-search situations` does it"
 """The way to an examination that did not fit into a night."""

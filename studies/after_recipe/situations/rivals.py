@@ -9,7 +9,7 @@ from studies.after_recipe.measuring.subject import Subject, study_subject
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.night.proving.baselines import baselines_of
-from studies.store.outcome import MIDDLE, read_outcome
+from studies.store.judged.outcome import MIDDLE, read_outcome
 from studies.studyfile.spec import StudySpec
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from studies.errors import StudyError
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.studyfile.spec import Storage
 
 NEEDED = ("jinja2", "babel")

@@ -10,7 +10,7 @@ import click
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 
 if TYPE_CHECKING:
-    from studies.store.requests import NightRequests
+    from studies.store.backends.requests import NightRequests
 
 
 def _requests_of(study: Path) -> NightRequests:
@@ -20,7 +20,7 @@ def _requests_of(study: Path) -> NightRequests:
         StudyError: nobody would hear it; a night that begins forgets what was asked of an earlier one.
     """
     from studies.errors import StudyError
-    from studies.store.backends import backend_of
+    from studies.store.backends.of_study import backend_of
 
     storage = opened(study).storage
     backend = backend_of(storage)

@@ -135,7 +135,7 @@ def run(
     from studies.cli.nights.night_report import report_at_the_end
     from studies.status.night_log import night_logged
     from studies.status.notice import told_of_the_end
-    from studies.store.backends import backend_of
+    from studies.store.backends.of_study import backend_of
 
     flags = ["--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
     options = [*flags, *_limit_options(limits), *(text for stage in stages for text in ("--stage", stage))]

@@ -13,8 +13,8 @@ from studies.inputs.models import MODELS, model_hashes, vae_hashes
 from studies.night.continuing.differences import changed_inputs, differing, panel_changes
 from studies.night.continuing.searched import PACKAGES
 from studies.sample.former import changed_note
-from studies.store.backends import backend_of
-from studies.store.journal.journal import studies_in
+from studies.store.backends.journal.journal import studies_in
+from studies.store.backends.of_study import backend_of
 from studies.store.note_keys import INPUTS, SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec

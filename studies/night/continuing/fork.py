@@ -39,10 +39,10 @@ from studies.night.continuing.rescore import judged_again, refuse_missing, what_
 from studies.night.proving.proofs import keep_count
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.backend import Backend
-from studies.store.backends import backend_of
+from studies.store.backends.backend import Backend
+from studies.store.backends.journal.journal import journal_of
+from studies.store.backends.of_study import backend_of
 from studies.store.dashboard.dashboard import write_note
-from studies.store.journal.journal import journal_of
 from studies.store.note_keys import FORKED, INPUTS, NOISE, SEARCHED
 from studies.store.opening import not_run, store_for_reading
 from studies.store.renders import FEATURES, SHEET

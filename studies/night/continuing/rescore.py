@@ -35,11 +35,11 @@ from studies.night.race import Rival, TrialRace
 from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.dashboard.dashboard import write_note
+from studies.store.judged.outcome import RESULTS
 from studies.store.note_keys import INPUTS, NOISE
 from studies.store.opening import not_run
-from studies.store.outcome import RESULTS
 from studies.store.records import INFEASIBLE, SLOTS, STOPPED, VERDICT, attributes_of, drawn_slots
 from studies.store.renders import NOTHING
 from studies.store.storage import ARTIFACT, StudyStore

@@ -25,7 +25,7 @@ from studies.night.proving.proofs import count, number_of
 from studies.night.proving.simplify import simplified
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.outcome import (
+from studies.store.judged.outcome import (
     FIRST_CONFIDENCE,
     MIDDLE,
     REPORTED,

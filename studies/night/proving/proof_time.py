@@ -11,8 +11,8 @@ from studies.night.proving.baselines import baselines_of
 from studies.night.proving.proof_rounds import drawing_order, looks
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.backend import Backend
-from studies.store.journal.workers import BusyError
+from studies.store.backends.backend import Backend
+from studies.store.backends.journal.workers import BusyError
 from studies.studyfile.spec import StudyShots, StudySpec
 
 

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from studies.store.outcome import FIRST_CONFIDENCE
+from studies.store.judged.outcome import FIRST_CONFIDENCE
 from studies.store.renders import shots_key
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import StudyShots

@@ -16,7 +16,7 @@ from search.simplify import Simpler, complexity, simpler
 from studies.night.proving.proof_rounds import FEWEST_COMMON, common_pictures, drawn_until
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
-from studies.store.outcome import Comparison
+from studies.store.judged.outcome import Comparison
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:

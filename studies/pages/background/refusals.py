@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studies.review.exporting.export_forms import FormRefusal, refusals_of_forms
-from studies.store.pins import Pin
+from studies.store.judged.pins import Pin
 from studies.studyfile.spec import StudySpec
 
 PATIENCE_S = 0.4

@@ -12,7 +12,7 @@ from pathlib import Path
 from studies.amounts import size_text
 from studies.inputs.hashes import remembered_hash
 from studies.review.exporting.export import export_file, exports_folder
-from studies.store.pins import Pin
+from studies.store.judged.pins import Pin
 from studies.studyfile.spec import Storage
 
 MOST_FILES = 500

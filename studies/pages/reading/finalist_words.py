@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from studies.pages.reading.snapshot import Snapshot
 from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.judging.rejections import Rejection
-from studies.store.intervals import SignedInterval
-from studies.store.outcome import Comparison, Outcome, Standing
-from studies.store.pins import Pin
+from studies.store.judged.intervals import SignedInterval
+from studies.store.judged.outcome import Comparison, Outcome, Standing
+from studies.store.judged.pins import Pin
 from studies.store.renders import kept_folder, shots_key
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from engine.errors import Problems
 from studies.status.journal_scan import JournalScan
 from studies.status.state import StudyCounts, StudyState
-from studies.store.journal.journal import journal_of, studies_in
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import Pin, read_pins
-from studies.store.requests import FolderRequests
+from studies.store.backends.journal.journal import journal_of, studies_in
+from studies.store.backends.requests import FolderRequests
+from studies.store.judged.outcome import Outcome, read_outcome
+from studies.store.judged.pins import Pin, read_pins
 
 if TYPE_CHECKING:
-    from studies.store.backend import Backend
+    from studies.store.backends.backend import Backend
     from studies.studyfile.spec import Storage, StudySpec
 
 

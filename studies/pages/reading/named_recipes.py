@@ -15,7 +15,7 @@ from studies.night.proving.baselines import baselines_of
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
 from studies.pages.reading.trials import ShownTrial
-from studies.store.outcome import Standing
+from studies.store.judged.outcome import Standing
 from studies.store.renders import SHEET, kept_folder, shots_key
 
 RecipeKind = Literal["trial", "baseline", "finalist"]

@@ -19,12 +19,12 @@ from studies.pages.reading.measured_files import measured, result_files
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import shown_trials
 from studies.status.state import StudyCounts
-from studies.store.backend import Backend
-from studies.store.backends import backend_of
-from studies.store.journal.journal import journal_of
+from studies.store.backends.backend import Backend
+from studies.store.backends.journal.journal import journal_of
+from studies.store.backends.of_study import backend_of
+from studies.store.backends.requests import NightRequest, NightRequests
 from studies.store.note_keys import AFTER_PROOF, INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
-from studies.store.requests import NightRequest, NightRequests
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 

@@ -13,8 +13,8 @@ from search.plan import STAGES, Stage
 from studies.pages.reading.glance import shown_state
 from studies.pages.reading.trials import ShownTrial
 from studies.status.state import StudyState
-from studies.store.outcome import Outcome
-from studies.store.pins import Pin
+from studies.store.judged.outcome import Outcome
+from studies.store.judged.pins import Pin
 from studies.store.renders import shots_key
 from studies.studyfile.spec import StudySpec
 

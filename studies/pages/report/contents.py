@@ -25,7 +25,7 @@ from studies.review.exporting.history import StudyStage, study_stage
 from studies.review.judging.picks import Pick, read_picks
 from studies.review.judging.rejections import read_rejections
 from studies.review.spent import PicturesSpent, pictures_spent
-from studies.store.outcome import Standing
+from studies.store.judged.outcome import Standing
 
 REFERENCES = 8
 """The most references."""

@@ -22,7 +22,7 @@ from studies.pages.reading.recipe_contrast import contrast
 from studies.pages.reading.scores import score_lead
 from studies.pages.reading.snapshot import Snapshot
 from studies.recipes.recipe_words import recipe_words
-from studies.store.outcome import Comparison
+from studies.store.judged.outcome import Comparison
 
 MOST_SHOTS = 120
 """The most prompts and seeds on the page."""

@@ -18,7 +18,7 @@ from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.exporting.export import exports_folder
 from studies.review.exporting.export_forms import FormRefusal, export_for_pages, form_file
 from studies.review.exporting.export_targets import CARD, CHECKPOINT, EXPORT_FORMS, ExportForm
-from studies.store.pins import Pin, latest_pin
+from studies.store.judged.pins import Pin, latest_pin
 from studies.studyfile.spec import Storage, StudySpec
 
 LONGEST_LICENCE = 300

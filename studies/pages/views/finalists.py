@@ -17,7 +17,7 @@ from studies.recipes.recipe_words import recipe_words
 from studies.review.approval import approve_recipe, refuse_swapped
 from studies.review.judging.picks import read_picks
 from studies.review.judging.rejections import REASONS, read_rejections, reject
-from studies.store.person import user_name
+from studies.store.judged.person import user_name
 from studies.studyfile.spec import StudySpec
 
 LONGEST_WORDS = 2000

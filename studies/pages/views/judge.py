@@ -10,7 +10,7 @@ from starlette.responses import Response
 from studies.pages.background.judging import Judging, Tally
 from studies.pages.context import Visit
 from studies.review.judging.picks import Answer, BrokenSide
-from studies.store.person import user_name
+from studies.store.judged.person import user_name
 
 ENOUGH = 20
 """Answers from which the page says how far the scorers agree with the person."""

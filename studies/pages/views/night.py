@@ -18,7 +18,7 @@ from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
 from studies.recipes.recipe_words import recipe_words
 from studies.review.exporting.history import study_stage
-from studies.store.outcome import Outcome
+from studies.store.judged.outcome import Outcome
 
 LATEST = 12
 """The most trials that are shown as they come."""

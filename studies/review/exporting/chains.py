@@ -15,7 +15,7 @@ from engine.recipes.file import RecipeFile, read_recipe_file, recipe_file_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.inputs.hashes import hashes_of, user_memory
-from studies.store.pins import Pin
+from studies.store.judged.pins import Pin
 from studies.studyfile.spec import Merge
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from studies.inputs.hashes import remember_hash
 from studies.inputs.models import model_hashes, vae_hashes
 from studies.review.exporting.chains import chain_file, chain_text, first_parents, recipe_chain
 from studies.sample.former import changed_note
-from studies.store.pins import Pin
+from studies.store.judged.pins import Pin
 from studies.studyfile.spec import Merge, Rendering, Storage
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from studies.review.exporting.chains import (
 )
 from studies.review.exporting.export import approval_of, export_file, export_pin, refuse_others, vae_note
 from studies.review.exporting.export_targets import CARD, CHECKPOINT, EXPORT_FORMS
-from studies.store.journal.journal import refuse_other_study
-from studies.store.pins import Pin
+from studies.store.backends.journal.journal import refuse_other_study
+from studies.store.judged.pins import Pin
 
 if TYPE_CHECKING:
     from rich.console import Console

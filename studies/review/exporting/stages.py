@@ -16,7 +16,7 @@ from engine.recipes.recipe import Recipe
 from studies.review.exporting.chains import chain_file, chain_text, first_parents
 from studies.review.exporting.export import export_file, export_pin, refuse_others
 from studies.review.exporting.history import history_lines
-from studies.store.pins import Pin
+from studies.store.judged.pins import Pin
 from studies.studyfile.spec import StudySpec
 
 

@@ -26,9 +26,9 @@ from studies.review.judging.pairs import Gallery, Pair, most_informative, pair_o
 from studies.review.judging.picks import Answer, BrokenSide, Pick, add_pick, read_picks
 from studies.review.judging.rejections import rejected_keys
 from studies.review.judging.weights_text import weights_line
+from studies.store.judged.outcome import read_outcome
+from studies.store.judged.person import user_name
 from studies.store.opening import not_run, store_for_reading
-from studies.store.outcome import read_outcome
-from studies.store.person import user_name
 from studies.store.records import SLOTS, STOPPED
 from studies.store.storage import complete
 from studies.studyfile.spec import Storage, StudySpec

@@ -20,7 +20,7 @@ from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.review.judging.picks import append_line, lines_of
-from studies.store.person import user_name
+from studies.store.judged.person import user_name
 from studies.store.shapes import Shape, misfit, parsed
 
 FILE = "rejections.jsonl"

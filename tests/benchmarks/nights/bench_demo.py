@@ -19,7 +19,7 @@ from studies.cli.demo import run_demo
 from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
 from studies.night.workshop import Workshop
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 

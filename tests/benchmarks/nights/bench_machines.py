@@ -26,7 +26,7 @@ from search.samplers.optuna_samplers import distributions
 from search.space.build import build_space
 from search.suggester import Suggester
 from studies.night.claims import Claims
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage
 from tests.benchmarks.nights.storage_tasks import RECORD

@@ -41,8 +41,8 @@ from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal, Suggester
 from studies.night.loop import TrialLoop
 from studies.night.night import Night
+from studies.store.backends.requests import FolderRequests
 from studies.store.records import SLOTS
-from studies.store.requests import FolderRequests
 from studies.store.storage import NAME, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -23,7 +23,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from studies.store.journal.workers import at_work
+from studies.store.backends.journal.workers import at_work
 from studies.store.storage import StudyStore
 from tests.benchmarks.nights.storage_tasks import (
     BEAT_S,

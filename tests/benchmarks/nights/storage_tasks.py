@@ -1,7 +1,7 @@
 """Studies in three kinds of storage, and what other processes do to them while `bench_storage.py` looks.
 
 `sqlite` is SQLite in WAL mode with Optuna's heartbeat, `journal` Optuna's journal file with Optuna's lock, `ours` the
-journal file with the operating system's locks (`studies/store/journal`).
+journal file with the operating system's locks (`studies/store/backends/journal`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from optuna.trial import Trial, TrialState
 from optuna_dashboard import save_note
 from sqlalchemy import event
 
-from studies.store.journal.workers import joined
+from studies.store.backends.journal.workers import joined
 from studies.store.storage import StudyStore
 
 KINDS = ("sqlite", "journal", "ours")

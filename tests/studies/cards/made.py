@@ -8,7 +8,7 @@ from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from engine.recipes.sites import Site
 from engine.shots.shot import Shot
 from studies.cards.card import CardCheckpoint, CardParent, CardPictures, CardProof, CardRow, RecipeCard
-from studies.store.outcome import Comparison
+from studies.store.judged.outcome import Comparison
 
 JAPANESE = "水彩風の夕暮れと、とても長い名前をもつ街角のイラスト"
 PROMPT = "夕暮れの街角、水彩 `code` | <b>"

@@ -15,8 +15,8 @@ from studies.drawing.sheets import read_picture
 from studies.errors import StudyError
 from studies.results.settings_file import write_settings
 from studies.review.approval import approve_recipe
+from studies.store.judged.outcome import read_outcome
 from studies.store.opening import store_for_reading
-from studies.store.outcome import read_outcome
 from studies.store.renders import kept_folder, shots_key
 from studies.store.storage import complete
 from studies.studyfile.read import read_study_file

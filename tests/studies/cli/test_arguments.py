@@ -16,7 +16,7 @@ from engine.recipes.steps import MergeStep
 from engine.supermerger.weights import parse_weights
 from studies.cli.main import main
 from studies.progress import meter
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 
 NEGATIVE = ",".join(["-0.5", *["0"] * 25])
 

@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from studies.cli.main import main
 from studies.limits.account import NightAccount, keep_account
 from studies.status.log_lines import LOG, last_lines
-from studies.store.journal.workers import joined
-from studies.store.requests import FolderRequests
+from studies.store.backends.journal.workers import joined
+from studies.store.backends.requests import FolderRequests
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from tests.studies.read_only import read_only

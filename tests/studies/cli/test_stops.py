@@ -19,8 +19,8 @@ from studies.cli.command import STOPPED_WORDS, OutermostGroup, plain_errors
 from studies.cli.main import main
 from studies.errors import StudyError
 from studies.limits.signals import termination_as_interrupt
-from studies.store.locks import lock_file
-from studies.store.outcome import read_outcome
+from studies.store.backends.locks import lock_file
+from studies.store.judged.outcome import read_outcome
 from studies.store.records import INTERRUPTED
 from studies.store.storage import StudyStore
 from tests.studies.sample_study import write_small_study

@@ -8,7 +8,7 @@ import pytest
 
 from studies.limits.deadline import NightLimits
 from studies.night.workshop import Workshop
-from studies.store.requests import FolderRequests
+from studies.store.backends.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 from tests.studies.sample_study import write_small_study
 from tests.studies.simulated_night import SimulatedDevice, simulated, trials_by_stage

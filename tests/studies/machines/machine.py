@@ -18,7 +18,7 @@ from studies.candidate import Candidate
 from studies.night.drawn import DrawnPictures
 from studies.night.night import Night
 from studies.night.workshop import Workshop
-from studies.store.database import backend
+from studies.store.backends.database import backend
 from studies.store.renders import shots_key
 from studies.studyfile.read import read_study_file
 

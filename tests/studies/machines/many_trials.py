@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from search.suggester import Proposal
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage
 from tests.studies.machines.servers import DatabaseServer, database_server, server_programs

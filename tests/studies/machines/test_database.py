@@ -20,11 +20,11 @@ from sqlalchemy.engine import Engine
 from search.suggester import Proposal
 from studies.errors import StudyError
 from studies.night.claims import Claims
-from studies.store.backend import OutageError, TurnLostError
-from studies.store.backends import backend_of
-from studies.store.database import backend as database_backend
-from studies.store.database import patience
-from studies.store.database.backend import DatabaseBackend
+from studies.store.backends.backend import OutageError, TurnLostError
+from studies.store.backends.database import backend as database_backend
+from studies.store.backends.database import patience
+from studies.store.backends.database.backend import DatabaseBackend
+from studies.store.backends.of_study import backend_of
 from studies.store.storage import LOST, StudyStore
 from studies.studyfile.spec import Storage
 from tests.studies.machines.servers import PASSWORD, DatabaseServer, Network
@@ -35,7 +35,7 @@ KNOBS = {f"k{number:02d}": FloatDistribution(0, 1) for number in range(45)}
 WITHOUT = """
 import sys; from pathlib import Path
 sys.modules[sys.argv[1]] = None
-from studies.store.backends import backend_of; from studies.studyfile.spec import Storage
+from studies.store.backends.of_study import backend_of; from studies.studyfile.spec import Storage
 folder = Path(sys.argv[2])
 try:
     spec = Storage(file=folder / "s", name="x", folder=folder, url=sys.argv[3], artifacts=sys.argv[4])

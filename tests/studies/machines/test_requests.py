@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from studies.errors import StudyError
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage
 from tests.studies.machines.servers import DatabaseServer

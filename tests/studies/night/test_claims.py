@@ -14,7 +14,7 @@ from optuna.distributions import FloatDistribution
 from search.history import TrialRecord
 from search.suggester import Proposal, Suggester
 from studies.night.claims import Claims
-from studies.store.journal.workers import Worker, joined
+from studies.store.backends.journal.workers import Worker, joined
 from studies.store.ledger import Ending
 from studies.store.storage import StudyStore
 

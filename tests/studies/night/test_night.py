@@ -38,9 +38,9 @@ from studies.night.night import Night
 from studies.night.recording import record_verdict
 from studies.review.approval import approve_recipe
 from studies.review.exporting.export import export_pin
-from studies.store.journal.journal import journal_of
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import read_pins
+from studies.store.backends.journal.journal import journal_of
+from studies.store.judged.outcome import Outcome, read_outcome
+from studies.store.judged.pins import read_pins
 from studies.store.records import INTERRUPTED, Stop
 from studies.store.renders import FEATURES, SHEET, shots_key
 from studies.store.storage import StudyStore

@@ -11,7 +11,7 @@ from rich.console import Console
 from studies.errors import StudyError
 from studies.night.night import Night
 from studies.night.noise import NOISE
-from studies.store.outcome import Outcome
+from studies.store.judged.outcome import Outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

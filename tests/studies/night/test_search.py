@@ -23,7 +23,7 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.review.judging import pairs
 from studies.review.judging.picking import opened_picking
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.store.renders import shots_key
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -27,9 +27,9 @@ from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal
 from studies.cli.main import main
 from studies.night.night import PROVED, Night
-from studies.store.journal.journal import journal_of
-from studies.store.journal.workers import at_work, held
-from studies.store.outcome import read_outcome
+from studies.store.backends.journal.journal import journal_of
+from studies.store.backends.journal.workers import at_work, held
+from studies.store.judged.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, LOST, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -221,7 +221,7 @@ def test_one_worker_renders_what_calibrates_and_others_wait_saying_so(copied: Pa
 def test_a_worker_with_nothing_to_ask_waits_for_trials_in_work_and_does_those_of_the_dead(copied: Path) -> None:
     spec = read_study_file(copied)
     code = """
-import sys; from pathlib import Path; from studies.store.journal.workers import joined
+import sys; from pathlib import Path; from studies.store.backends.journal.workers import joined
 with joined(Path(sys.argv[1]), lambda: None) as worker:
     print(worker.name, flush=True)
     sys.stdin.read()

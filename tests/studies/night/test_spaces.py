@@ -33,8 +33,8 @@ from studies.review.judging.picking import opened_picking
 from studies.review.judging.picks import read_picks
 from studies.review.show import overview
 from studies.sample.world import write_world
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import latest_pin, read_pins
+from studies.store.judged.outcome import Outcome, read_outcome
+from studies.store.judged.pins import latest_pin, read_pins
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna_dashboard import get_note
 
 from studies.night.study_note import renew_study_note
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

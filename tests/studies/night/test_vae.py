@@ -31,7 +31,7 @@ from studies.night.workshop import Workshop
 from studies.pictures.pictures import is_black, parameters_of, save_picture
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding
-from studies.store.pins import pin_recipe
+from studies.store.judged.pins import pin_recipe
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

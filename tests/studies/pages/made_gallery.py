@@ -18,7 +18,7 @@ from PIL import Image
 from search.plan import FLAT_RATIOS, STAGES
 from search.samplers.optuna_samplers import distributions
 from studies.drawing import sheets
-from studies.store.journal.journal_backend import ARTIFACTS
+from studies.store.backends.journal.journal_backend import ARTIFACTS
 from studies.store.records import INFEASIBLE, SLOTS
 from studies.store.storage import ARTIFACT, WORKER, StudyStore
 from studies.studyfile.read import read_study_file

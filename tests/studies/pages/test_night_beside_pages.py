@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from studies.night.night import Night
-from studies.store.outcome import read_outcome
-from studies.store.requests import FolderRequests
+from studies.store.backends.requests import FolderRequests
+from studies.store.judged.outcome import read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

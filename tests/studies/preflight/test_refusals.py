@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from studies.cli.main import main
-from studies.store.locks import Machine, lock_file
+from studies.store.backends.locks import Machine, lock_file
 from studies.store.storage import StudyStore
 from tests.studies.sample_study import write_small_study
 

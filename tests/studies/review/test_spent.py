@@ -11,8 +11,8 @@ from scorers.features import Features
 from studies.cli.main import main
 from studies.night.night import Night
 from studies.review.spent import came_to_pictures, pictures_spent
+from studies.store.judged.outcome import read_outcome
 from studies.store.opening import store_for_reading
-from studies.store.outcome import read_outcome
 from studies.store.renders import shots_key
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

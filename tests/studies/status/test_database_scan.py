@@ -9,7 +9,7 @@ import pytest
 
 from studies.status.text import as_json, screen
 from studies.status.watched import WatchedStudies
-from studies.store.backends import backend_of
+from studies.store.backends.of_study import backend_of
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from tests.studies.machines.servers import DatabaseServer

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from studies.cli.main import main
 from studies.errors import StudyError
 from studies.status.notice import PREFIX, Notice, told_of_the_end
-from studies.store.requests import FolderRequests
+from studies.store.backends.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 
 KEEPS = (

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from studies.cli.main import main
-from studies.store.journal.workers import at_work, joined
-from studies.store.locks import file_lock, is_held, lock_file
+from studies.store.backends.journal.workers import at_work, joined
+from studies.store.backends.locks import file_lock, is_held, lock_file
 from studies.store.opening import open_store
 from studies.studyfile.read import read_study_file
 from tests.studies.read_only import read_only

@@ -89,7 +89,7 @@ class JointTrials:
         import optuna
 
         from search.samplers.optuna_samplers import quiet
-        from studies.store.journal.journal import JournalFile, cut_torn_record
+        from studies.store.backends.journal.journal import JournalFile, cut_torn_record
 
         quiet()
         self._folder.mkdir(parents=True, exist_ok=True)

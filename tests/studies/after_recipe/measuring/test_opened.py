@@ -14,8 +14,8 @@ from studies.after_recipe.measuring.opened import measuring
 from studies.after_recipe.measuring.subject import study_subject, subject_of
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.store.outcome import read_outcome
-from studies.store.pins import pin_recipe
+from studies.store.judged.outcome import read_outcome
+from studies.store.judged.pins import pin_recipe
 from studies.store.renders import shots_key
 from studies.studyfile.read import read_study_file
 from tests.studies.night.test_embeddings import small_study as embedding_study

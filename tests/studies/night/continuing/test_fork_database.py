@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studies.night.continuing import fork
-from studies.store.database.backend import NOT_WHOLE, DatabaseBackend
+from studies.store.backends.database.backend import NOT_WHOLE, DatabaseBackend
 from studies.store.opening import open_store
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -21,7 +21,7 @@ from studies.night.calibration import calibrate
 from studies.night.continuing.rescore import RescoreResult, rescore_study
 from studies.night.night import Night
 from studies.night.workshop import Workshop
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -21,7 +21,7 @@ from studies.night.proving import proof, simplify
 from studies.night.proving.baselines import baselines_of
 from studies.night.proving.simplify import SimplifiedRecipe, allowed, simplified
 from studies.night.workshop import RenderResult, Workshop
-from studies.store.outcome import Comparison, Outcome, Standing
+from studies.store.judged.outcome import Comparison, Outcome, Standing
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -17,7 +17,7 @@ from studies.night.drawn import DrawnPictures
 from studies.night.night import Night
 from studies.night.proving.proof_rounds import ProofGroups, ProofRounds, drawing_order, drawn_first, drawn_until, looks
 from studies.night.workshop import Workshop
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.night.number_panel import NumberPanel, features_of

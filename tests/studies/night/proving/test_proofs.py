@@ -15,7 +15,7 @@ from studies.cli.main import main
 from studies.night.continuing.rescore import rescore_study
 from studies.night.night import Night
 from studies.night.proving.proofs import ProofNumber
-from studies.store.outcome import Outcome, read_outcome
+from studies.store.judged.outcome import Outcome, read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -11,8 +11,8 @@ import numpy as np
 
 from studies.drawing import sheets
 from studies.night.proving.proof import draw_sheet
-from studies.store.backends import backend_of
-from studies.store.outcome import read_outcome
+from studies.store.backends.of_study import backend_of
+from studies.store.judged.outcome import read_outcome
 from studies.store.renders import RenderStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec

@@ -12,9 +12,9 @@ from engine.recipes.recipe import Recipe
 from search.suggester import Proposal
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
-from studies.store.journal.workers import joined
-from studies.store.pins import pin_recipe
-from studies.store.requests import FolderRequests
+from studies.store.backends.journal.workers import joined
+from studies.store.backends.requests import FolderRequests
+from studies.store.judged.pins import pin_recipe
 from studies.store.storage import StudyStore
 from tests.studies.pages.made_gallery import write_gallery
 from tests.studies.sample_study import write_small_study

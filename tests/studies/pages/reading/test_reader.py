@@ -10,9 +10,9 @@ import pytest
 
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
-from studies.store.journal.workers import joined
-from studies.store.outcome import read_outcome
-from studies.store.requests import FolderRequests
+from studies.store.backends.journal.workers import joined
+from studies.store.backends.requests import FolderRequests
+from studies.store.judged.outcome import read_outcome
 from studies.studyfile.read import read_study_file
 from tests.studies.read_only import read_only
 from tests.studies.sample_study import write_small_study

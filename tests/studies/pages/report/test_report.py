@@ -20,7 +20,7 @@ from studies.pages.report.write import write_report
 from studies.pages.templating import span
 from studies.recipes.recipe_words import recipe_words
 from studies.review.judging.picks import Pick
-from studies.store.outcome import Standing
+from studies.store.judged.outcome import Standing
 from studies.store.renders import shots_key
 from tests.studies.chain_studies import typed
 from tests.studies.pages.made_results import write_results

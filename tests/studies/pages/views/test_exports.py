@@ -17,7 +17,7 @@ from studies.pages.reading.exports import exported_files, exported_picture, expo
 from studies.review.approval import approve_recipe
 from studies.review.exporting.export_forms import FormRefusal, refusals_of_forms
 from studies.review.exporting.export_targets import EXPORT_FORMS
-from studies.store.pins import Pin, read_pins
+from studies.store.judged.pins import Pin, read_pins
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import Storage, StudySpec
 from tests.studies.pages.conftest import Visitor

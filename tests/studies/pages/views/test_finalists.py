@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from studies.cli.main import main
 from studies.pages.reading.reader import StudyReader
 from studies.review.judging.rejections import read_rejections
-from studies.store.pins import read_pins
+from studies.store.judged.pins import read_pins
 from studies.studyfile.read import read_study_file
 from tests.studies.pages.conftest import Visitor
 from tests.studies.sample_study import write_small_study

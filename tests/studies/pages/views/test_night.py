@@ -20,8 +20,8 @@ from studies.pages.reading.pace import pace
 from studies.pages.reading.reader import StudyReader
 from studies.pages.views.night import strip
 from studies.recipes.recipe_words import recipe_words
-from studies.store.journal.workers import joined
-from studies.store.requests import FolderRequests
+from studies.store.backends.journal.workers import joined
+from studies.store.backends.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 from tests.studies.chain_studies import approved, begun, typed
 from tests.studies.pages.conftest import Visitor

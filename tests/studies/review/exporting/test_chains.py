@@ -14,7 +14,7 @@ from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from studies.review.exporting.chains import chain_lines, chain_of_pin
 from studies.review.show import chain_of_pin_lines
-from studies.store.pins import read_pins
+from studies.store.judged.pins import read_pins
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import Merge
 from tests.studies.chain_studies import approved, begun, typed

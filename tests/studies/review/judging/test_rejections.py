@@ -11,7 +11,7 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.review.judging.picking import FIRST_ASKED, opened_picking
 from studies.review.judging.rejections import FILE, read_rejections, reject, rejected_keys
-from studies.store.outcome import read_outcome
+from studies.store.judged.outcome import read_outcome
 from studies.studyfile.read import read_study_file
 
 CANDIDATE = Candidate(recipe=Recipe.flat(0.25), vae="soft")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
-from studies.store.backend import OutageError
-from studies.store.database.server_locks import ServerLocks
-from studies.store.database.shared_storage import SharedStorage
+from studies.store.backends.backend import OutageError
+from studies.store.backends.database.server_locks import ServerLocks
+from studies.store.backends.database.shared_storage import SharedStorage
 
 log = logging.getLogger(__name__)
 

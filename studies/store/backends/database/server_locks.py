@@ -18,8 +18,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, exc, text
 
-from studies.store.backend import TurnLostError
-from studies.store.database.patience import Patience
+from studies.store.backends.backend import TurnLostError
+from studies.store.backends.database.patience import Patience
 
 log = logging.getLogger(__name__)
 

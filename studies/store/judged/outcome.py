@@ -14,8 +14,8 @@ from engine.files import write_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.store.intervals import SignedInterval
-from studies.store.journal.journal import studies_in
+from studies.store.backends.journal.journal import studies_in
+from studies.store.judged.intervals import SignedInterval
 from studies.store.shapes import Shape, read_json
 
 REPORTED = ("CMMD", "polynomial MMD", "drift")

@@ -17,7 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from studies.errors import StudyError
-from studies.store.requests import NightRequests
+from studies.store.backends.requests import NightRequests
 
 
 class OutageError(StudyError):
@@ -174,7 +174,7 @@ class Backend(Protocol):
         ...
 
     def held(self, name: str, busy: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
-        """Hold one of the study's locks; ``busy`` as for `studies.store.locks.held`."""
+        """Hold one of the study's locks; ``busy`` as for `studies.store.backends.locks.held`."""
         ...
 
     def begun(self, trial: int) -> None:

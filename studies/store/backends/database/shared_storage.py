@@ -26,7 +26,7 @@ from optuna.storages._cached_storage import (
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import exc, text
 
-from studies.store.database.patience import Allowance, Patience
+from studies.store.backends.database.patience import Allowance, Patience
 
 POINT = "point"
 """Key of the attribute that holds a trial's parameters, their distributions, and the attributes it began with."""

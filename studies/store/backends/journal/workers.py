@@ -19,8 +19,8 @@ from pathlib import Path
 
 from engine.files import remove_left_behind
 from studies.errors import StudyError
-from studies.store.journal.journal import cut_torn_record, journal_of
-from studies.store.locks import Machine, NoLocksError, file_lock, held, is_held, lock_file, taken, this_machine
+from studies.store.backends.journal.journal import cut_torn_record, journal_of
+from studies.store.backends.locks import Machine, NoLocksError, file_lock, held, is_held, lock_file, taken, this_machine
 
 PATIENCE_S = 2.0
 """Seconds for which a lock that is usually held for a moment is waited for in silence."""

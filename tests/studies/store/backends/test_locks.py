@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from studies.store.journal.journal import JournalLock
-from studies.store.journal.workers import ElsewhereError, alone, at_work, joined
-from studies.store.locks import Machine, NoLocksError, held, is_held, lock_file, this_machine
+from studies.store.backends.journal.journal import JournalLock
+from studies.store.backends.journal.workers import ElsewhereError, alone, at_work, joined
+from studies.store.backends.locks import Machine, NoLocksError, held, is_held, lock_file, this_machine
 from studies.store.opening import open_store
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage
@@ -24,7 +24,7 @@ HERE = Machine(boot="11111111", card="22222222", host="here")
 THERE = Machine(boot="33333333", card="44444444", host="there")
 WORK = """
 import sys; from pathlib import Path
-import studies.store.locks as locks, studies.store.journal.workers as workers
+import studies.store.backends.locks as locks, studies.store.backends.journal.workers as workers
 there = locks.Machine(boot="33333333", card="44444444", host="there")
 locks.this_machine = workers.this_machine = lambda: there
 with workers.joined(Path(sys.argv[1]), lambda: None) as worker:

@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from search.suggester import Proposal
 from studies.errors import StudyError
-from studies.store.backend import Backend
-from studies.store.backends import backend_of
+from studies.store.backends.backend import Backend
+from studies.store.backends.of_study import backend_of
 from studies.store.ledger import Ending
 from studies.store.storage import ATTEMPTS, GIVEN_UP, LOST, StudyStore
 from studies.studyfile.spec import Storage

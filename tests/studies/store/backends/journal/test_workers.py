@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from studies.errors import StudyError
-from studies.store.journal.workers import alone, at_work, joined
-from studies.store.locks import held
+from studies.store.backends.journal.workers import alone, at_work, joined
+from studies.store.backends.locks import held
 
 JOIN = """
-import sys; from pathlib import Path; from studies.store.journal.workers import joined
+import sys; from pathlib import Path; from studies.store.backends.journal.workers import joined
 with joined(Path(sys.argv[1]), lambda: print("waiting", flush=True)) as worker:
     print(worker.name, flush=True)
     sys.stdin.read()
 """
 ALONE = """
-import sys; from pathlib import Path; from studies.store.journal.workers import alone
+import sys; from pathlib import Path; from studies.store.backends.journal.workers import alone
 with alone(Path(sys.argv[1])):
     print("alone", flush=True)
     sys.stdin.read()
@@ -104,7 +104,7 @@ def test_a_worker_waits_for_a_command_that_has_the_study_alone_and_says_so(tmp_p
 
 def test_turns_are_taken_one_at_a_time(tmp_path: Path) -> None:
     code = """
-import os, sys, time; from pathlib import Path; from studies.store.journal.workers import joined
+import os, sys, time; from pathlib import Path; from studies.store.backends.journal.workers import joined
 folder = Path(sys.argv[1])
 with joined(folder, lambda: None) as worker:
     print("in", flush=True)

@@ -22,15 +22,15 @@ from sqlalchemy.pool import NullPool
 from engine.errors import Named, counted
 from engine.files import remove_left_behind
 from studies.errors import StudyError
-from studies.store.database.artifact_places import PictureCache, SharedFiles, artifact_store
-from studies.store.database.heart import Heart
-from studies.store.database.patience import WORKING_S, Allowance, first_line
-from studies.store.database.requests import DatabaseRequests
-from studies.store.database.server_locks import ServerLocks
-from studies.store.database.shared_storage import SharedStorage, database_patience
-from studies.store.journal.journal_backend import WORKER
-from studies.store.journal.workers import BusyError
-from studies.store.locks import this_machine
+from studies.store.backends.database.artifact_places import PictureCache, SharedFiles, artifact_store
+from studies.store.backends.database.heart import Heart
+from studies.store.backends.database.patience import WORKING_S, Allowance, first_line
+from studies.store.backends.database.requests import DatabaseRequests
+from studies.store.backends.database.server_locks import ServerLocks
+from studies.store.backends.database.shared_storage import SharedStorage, database_patience
+from studies.store.backends.journal.journal_backend import WORKER
+from studies.store.backends.journal.workers import BusyError
+from studies.store.backends.locks import this_machine
 from studies.studyfile.spec import Storage
 from studies.studyfile.tables.places import database_words
 
@@ -79,7 +79,7 @@ class DatabaseWorker:
 
     @contextmanager
     def turn(self) -> Generator[None]:
-        """Let no other worker ask for a trial meanwhile; see `studies.store.backend.StudyWorker`."""
+        """Let no other worker ask for a trial meanwhile; see `studies.store.backends.backend.StudyWorker`."""
         with self.locks.turn():
             yield
 
@@ -89,7 +89,7 @@ class DatabaseWorker:
 
 
 class DatabaseBackend:
-    """See `studies.store.backend.Backend`."""
+    """See `studies.store.backends.backend.Backend`."""
 
     def __init__(self, storage: Storage) -> None:
         """Nothing is opened yet; ``storage`` names the database, the place of artifacts and this machine's folder."""

@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from engine.errors import counted
 from engine.files import file_kind, replaced
 from studies.errors import StudyError
-from studies.store.journal.journal_records import (
+from studies.store.backends.journal.journal_records import (
     CREATES_STUDY,
     JournalContent,
     is_torn,
@@ -27,8 +27,8 @@ from studies.store.journal.journal_records import (
     read_records,
     sound_records,
 )
-from studies.store.journal.rebuild import rebuilt
-from studies.store.locks import file_lock, lock_file, taken
+from studies.store.backends.journal.rebuild import rebuilt
+from studies.store.backends.locks import file_lock, lock_file, taken
 
 log = logging.getLogger(__name__)
 

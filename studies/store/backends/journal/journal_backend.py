@@ -10,10 +10,10 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial
 
-from studies.store.artifact_files import ArtifactFiles
-from studies.store.backend import KeptFiles
-from studies.store.journal import workers
-from studies.store.journal.journal import (
+from studies.store.backends.artifact_files import ArtifactFiles
+from studies.store.backends.backend import KeptFiles
+from studies.store.backends.journal import workers
+from studies.store.backends.journal.journal import (
     JournalFile,
     cut_torn_record,
     is_writable,
@@ -21,8 +21,8 @@ from studies.store.journal.journal import (
     refuse_damage,
     refuse_other_study,
 )
-from studies.store.locks import NoLocksError, ReadOnlyError, held
-from studies.store.requests import FolderRequests
+from studies.store.backends.locks import NoLocksError, ReadOnlyError, held
+from studies.store.backends.requests import FolderRequests
 
 ARTIFACTS = "artifacts"
 """The folder, within a study's, of the trials' pictures."""
@@ -45,7 +45,7 @@ class FolderFiles:
 
 
 class JournalBackend:
-    """See `studies.store.backend.Backend`."""
+    """See `studies.store.backends.backend.Backend`."""
 
     files: KeptFiles = FolderFiles()
 
@@ -119,12 +119,12 @@ class JournalBackend:
         return self._journal.one_write()
 
     def joined(self, waiting: Callable[[], None]) -> AbstractContextManager[workers.Worker]:
-        """Be a worker; see `studies.store.journal.workers.joined`."""
+        """Be a worker; see `studies.store.backends.journal.workers.joined`."""
         return workers.joined(self._folder, waiting)
 
     @contextmanager
     def alone(self) -> Generator[None]:
-        """Have the study alone, without a torn last record; see `studies.store.journal.workers.alone`."""
+        """Have the study alone, without a torn last record; see `studies.store.backends.journal.workers.alone`."""
         with workers.alone(self._folder):
             cut_torn_record(journal_of(self._folder))
             yield

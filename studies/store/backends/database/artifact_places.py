@@ -15,8 +15,8 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from engine.errors import Named
 from engine.files import replaced
 from studies.errors import StudyError
-from studies.store.artifact_files import ArtifactFiles
-from studies.store.database.patience import Allowance, Patience, first_line
+from studies.store.backends.artifact_files import ArtifactFiles
+from studies.store.backends.database.patience import Allowance, Patience, first_line
 from studies.studyfile.tables.places import S3, bucket_of
 
 INSTALL = "pip install 'sd-recipe-search[s3]'"
@@ -115,7 +115,7 @@ def _refuse_closed(place: str, bucket: str, client: Any) -> None:
 
 
 class SharedFiles:
-    """Files of the study's folder, of which the others get copies; see `studies.store.backend.KeptFiles`."""
+    """Files of the study's folder, of which the others get copies; see `studies.store.backends.backend.KeptFiles`."""
 
     def __init__(self, store: ArtifactStore, folder: Path) -> None:
         """``folder`` is the study's on this machine."""

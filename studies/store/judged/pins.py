@@ -14,7 +14,7 @@ from engine.errors import Problems
 from engine.files import is_text, write_new_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
-from studies.store.person import user_name
+from studies.store.judged.person import user_name
 from studies.store.shapes import Shape, read_json
 
 LATER = ("vae", "vae_sha256", "study")

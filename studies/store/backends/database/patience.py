@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from engine.errors import Named
-from studies.store.backend import OutageError
+from studies.store.backends.backend import OutageError
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from engine.errors import Named
 from studies.errors import StudyError
-from studies.store.database.shared_storage import SharedStorage
-from studies.store.requests import REQUEST_NAMES, NightRequest
+from studies.store.backends.database.shared_storage import SharedStorage
+from studies.store.backends.requests import REQUEST_NAMES, NightRequest
 
 _ASKED = """
     SELECT string_agg(key || ' ' || value_json, ' ') FROM study_user_attributes JOIN studies USING (study_id)
@@ -39,11 +39,11 @@ class DatabaseRequests:
         return frozenset(self._times())
 
     def ask(self, what: NightRequest) -> None:
-        """Write a note; see `studies.store.requests.NightRequests`."""
+        """Write a note; see `studies.store.backends.requests.NightRequests`."""
         self._note(what, time.time())
 
     def withdraw(self, *which: NightRequest, made_before: float | None = None) -> None:
-        """Write that nothing is asked any more, where something is; see `studies.store.requests.NightRequests`."""
+        """Write that nothing is asked any more, where something is; see `NightRequests`."""
         for what, at in self._times().items():
             if what in which and (made_before is None or at < made_before):
                 self._note(what, _WITHDRAWN)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from optuna.storages.journal._storage import JournalOperation as Operation
 
-from studies.store.journal.journal_records import COMPLETE, FINISHED, Gap, JournalContent, Record
+from studies.store.backends.journal.journal_records import COMPLETE, FINISHED, Gap, JournalContent, Record
 from studies.store.records import INTERRUPTED, UNREADABLE, VERDICT
 
 FAILED = 3

@@ -12,7 +12,7 @@ import pytest
 
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
-from studies.store.pins import Pin, latest_pin, pin_recipe, read_pins
+from studies.store.judged.pins import Pin, latest_pin, pin_recipe, read_pins
 
 MODELS = {"A": "aa" * 32, "B": "bb" * 32}
 

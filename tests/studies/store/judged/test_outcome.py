@@ -14,7 +14,7 @@ from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.review.proof_table import standings
-from studies.store.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
+from studies.store.judged.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
 
 BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6, pictures_won=19, pictures=24)
 TIES = Comparison(against="FLAT_50", mean=0.3, low=-0.2, high=0.8)

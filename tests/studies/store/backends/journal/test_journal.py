@@ -17,8 +17,8 @@ from optuna.trial import Trial
 
 from search.suggester import Proposal
 from studies.errors import StudyError
-from studies.store.journal.journal import cut_torn_record, repair
-from studies.store.journal.journal_records import read_journal, sound_records
+from studies.store.backends.journal.journal import cut_torn_record, repair
+from studies.store.backends.journal.journal_records import read_journal, sound_records
 from studies.store.storage import StudyStore
 
 DISTRIBUTIONS = {"IN00": FloatDistribution(0, 1), "OUT11": FloatDistribution(0, 1)}
@@ -249,7 +249,7 @@ def test_of_one_write_that_found_the_disk_full_a_beginning_is_kept(tmp_path: Pat
 def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
     StudyStore(tmp_path, "one")
     code = (
-        "import os, sys; from pathlib import Path; from studies.store.journal.journal import JournalLock\n"
+        "import os, sys; from pathlib import Path; from studies.store.backends.journal.journal import JournalLock\n"
         "JournalLock(Path(sys.argv[1])).acquire(); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "journal.log")], check=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from studies.store.backend import Backend
-from studies.store.journal.journal_backend import JournalBackend
+from studies.store.backends.backend import Backend
+from studies.store.backends.journal.journal_backend import JournalBackend
 from studies.studyfile.spec import Storage
 
 
@@ -15,6 +15,6 @@ def backend_of(storage: Storage) -> Backend:
     """
     if not storage.url:
         return JournalBackend(storage.folder, storage.name)
-    from studies.store.database.backend import DatabaseBackend
+    from studies.store.backends.database.backend import DatabaseBackend
 
     return DatabaseBackend(storage)
