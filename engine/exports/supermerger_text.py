@@ -62,10 +62,11 @@ def _presets(content: ExportContent, runs: Sequence[Run]) -> list[str]:
 
 def _notes(content: ExportContent, presets: Sequence[str], left: Sequence[int], options: ExportOptions) -> list[str]:
     numbers = ", ".join(map(str, left))
+    why = "and a model that is merged on the way has none yet" if options.with_recipe else "which were to be left out"
     dialect = content.recipe.rules
     return [
         f"other versions of SuperMerger than {dialect.commit} make other models of the same words",
-        *([f"no history row for run {numbers}: it names models by SHA-256, which are not known yet"] if left else []),
+        *([f"no history row for run {numbers}: rows name models by SHA-256, {why}"] if left else []),
         *(
             ["its lists show presets of 26 numbers alone; write the name of one of 20 where the weights go"]
             if any(line.count(",") + 1 != _SHORT_PRESET for line in presets)

@@ -76,7 +76,8 @@ class NightAccount:
             left: trials that are still to be made of those that are planned.
             now: in seconds since 1970.
         """
-        trials = f"about {counted(left, 'trial')}" + (f" of {counted(self.shots, 'picture')}" if self.shots else "")
+        size = f" of {counted(self.shots, 'picture')}" if self.shots else ""
+        trials = f"about {counted(left, 'trial')}{size}" if left else "no further trial"
         fits = trials if self.is_shortened else f"the whole plan fits: {trials}"
         proof = f", then the proof of {time_text(self.proof_seconds)}" if self.proof_seconds else ""
         return f"{self._limits(now)}: {fits}{proof}{self._shortening()}"

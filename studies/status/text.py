@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from engine.errors import counted
@@ -43,12 +46,23 @@ def screen(study: StudyStatus) -> Iterator[str]:
 
 def table(studies: Sequence[StudyStatus]) -> Iterator[str]:
     """Yield a heading, and a line for each study."""
-    rows = [_HEADS, *(_row(study) for study in studies)]
+    names = list(_names(studies))
+    rows = [_HEADS, *((name, *_cells(study)) for name, study in zip(names, studies, strict=True))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    for name, study in zip(names, studies, strict=True):
+        yield from (f"warning: {name}: {problem}" for problem in study.problems)
+
+
+def _names(studies: Sequence[StudyStatus]) -> Iterator[str]:
+    """Their names, and the files of those that share one."""
+    counts = Counter(study.place.name for study in studies)
+    above = Path(os.path.commonpath([study.place.file.parent for study in studies])) if studies else Path()
     for study in studies:
-        yield from (f"warning: {study.place.name}: {problem}" for problem in study.problems)
+        place = study.place
+        file = f" ({place.file.relative_to(above).as_posix()})" if counts[place.name] > 1 else ""
+        yield f"{place.name}{file}"
 
 
 def as_json(study: StudyStatus) -> dict[str, Any]:
@@ -159,10 +173,10 @@ def _clock(at: datetime | None, now: datetime) -> str:
     return f"{at:%H:%M}" if abs(at - now) < timedelta(hours=20) else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _row(study: StudyStatus) -> tuple[str, ...]:
+def _cells(study: StudyStatus) -> tuple[str, ...]:
+    """What stands beside a study's name."""
     pace = study.seconds_per_trial
     return (
-        study.place.name,
         study.state,
         f"{study.done}/{study.planned}",
         _score(study),

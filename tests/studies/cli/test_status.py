@@ -148,6 +148,18 @@ def test_a_folder_of_studies_is_a_line_each(copied: Path, tmp_path: Path) -> Non
     assert [one["study"] for one in as_json(tmp_path)] == ["small", "new", "torn", "wrong"]
 
 
+def test_studies_of_one_name_are_told_apart_by_their_files(copied: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.toml").write_text(copied.read_text().replace('name = "small"', 'name = "twin"'))
+    lines = answered(tmp_path).splitlines()
+    assert [line.partition("  ")[0] for line in lines[1:]] == [
+        "small",
+        "twin (one/study.toml)",
+        "twin (two/study.toml)",
+    ]
+
+
 def test_a_damaged_journal_is_told_and_the_rest_is_shown(copied: Path) -> None:
     with (copied.parent / "runs/small/journal.log").open("ab") as file:
         file.write(b'{"op_code":6,"worker_id":"x"}\n')
