@@ -302,7 +302,7 @@ class SettingsResult:
     Attributes:
         study: its name.
         subject: what was rendered, for people: "pin 1", the name of a file.
-        subject_key: of the subject; the name of its folder.
+        subject_key: of the subject.
         recipe: the subject's recipe, as text.
         mode: ``steps``: one setting after another; ``joint``: all at once.
         start: what the search began with: the study's own settings.
@@ -334,6 +334,16 @@ class SettingsResult:
     shots: str = ""
     notes: tuple[str, ...] = ()
     finished: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of its folder; a search by steps and one of all settings at once do not replace each other."""
+        return self.subject_key + ("-joint" if self.mode == "joint" else "")
+
+    @property
+    def title(self) -> str:
+        """What it is of, for people: "pin 1", "pin 1, all settings at once"."""
+        return self.subject + (", all settings at once" if self.mode == "joint" else "")
 
     @property
     def sentences(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The files of what `recipe-search settings` finds: one folder for each subject, in the study's folder."""
+"""The files of what `recipe-search settings` finds: a folder for each subject and way, in the study's folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from studies.results.settings import (
 from studies.store.shapes import Shape, entries_of, read_json
 
 FOLDER = "settings"
-"""The folder, in a study's, with one folder for each subject."""
+"""The folder, in a study's, with the folders of all results."""
 RESULT = "result.json"
 """The file of a result."""
 _REMEDY = "`recipe-search settings` makes it again from the kept pictures"
@@ -33,21 +33,21 @@ _SHOWN = Shot(prompt="", seed=0)
 
 def write_settings(folder: Path, result: SettingsResult) -> Path:
     """Store a result in a study's folder; returns the file."""
-    return write_result(result_folder(folder, result.subject_key) / RESULT, asdict(result))
+    return write_result(result_folder(folder, result.name) / RESULT, asdict(result))
 
 
-def result_folder(folder: Path, subject_key: str) -> Path:
-    """Return the folder of a subject's result, in a study's folder."""
-    return folder / FOLDER / subject_key
+def result_folder(folder: Path, name: str) -> Path:
+    """Return the folder of a result, in a study's folder; the result's ``name`` is the subject's key where by steps."""
+    return folder / FOLDER / name
 
 
-def read_settings(folder: Path, subject_key: str) -> SettingsResult:
-    """Return a result that was stored in a study's folder.
+def read_settings(folder: Path, name: str) -> SettingsResult:
+    """Return a result that was stored in a study's folder, by its ``name``.
 
     Raises:
         StudyError: there is none, or its file is damaged.
     """
-    path = result_folder(folder, subject_key) / RESULT
+    path = result_folder(folder, name) / RESULT
     if not path.exists():
         raise StudyError("no recommended settings yet", place=(path,), remedy="`recipe-search settings` finds them")
     row = read_json(path, _FILE, _REMEDY)
@@ -58,7 +58,7 @@ def read_settings(folder: Path, subject_key: str) -> SettingsResult:
 
 
 def all_settings(folder: Path) -> list[SettingsResult]:
-    """Return the results of all subjects in a study's folder, the newest first; of half-finished ones too.
+    """Return all results in a study's folder, the newest first; of half-finished ones too.
 
     Raises:
         StudyError: a file is damaged.

@@ -58,7 +58,7 @@ def _settings_lines(result: SettingsResult) -> Iterator[str]:
         if before.get(name) != value
     ]
     changed += [f"no {name}" for name in before if name not in result.final.rows]
-    head = f"recommended settings, {result.subject}: " + (", ".join(changed) or "the study's own")
+    head = f"recommended settings, {result.title}: " + (", ".join(changed) or "the study's own")
     yield head + ("" if result.finished else " (not finished)")
     yield from (f"  {sentence}" for sentence in result.sentences)
 

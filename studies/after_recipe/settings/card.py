@@ -103,8 +103,8 @@ def write_settings_card(setup: SettingsSetup, result: SettingsResult) -> tuple[P
         setup: what the search worked with.
         result: what it found.
     """
-    card, folder = card_of(setup, result), setup.folder
-    grids = tuple(_written_grids(card, setup))
+    card, folder = card_of(setup, result), setup.folder.with_name(result.name)
+    grids = tuple(_written_grids(card, setup, folder))
     for old in sorted({*folder.glob("grid-*.png")} - {path for _, path in grids}):
         old.unlink()  # of an earlier search, by other steps
     write_text(folder / TEXT, markdown_text(card, {title: path.name for title, path in grids}))
@@ -113,7 +113,7 @@ def write_settings_card(setup: SettingsSetup, result: SettingsResult) -> tuple[P
     return (*(folder / name for name in (TEXT, RECORD, PARAMETERS)), *(path for _, path in grids))
 
 
-def _written_grids(card: SettingsCard, setup: SettingsSetup) -> Iterator[tuple[str, Path]]:
+def _written_grids(card: SettingsCard, setup: SettingsSetup, folder: Path) -> Iterator[tuple[str, Path]]:
     pictures = setup.pictures
     shots = pictures.judged.shots[: pictures.judged.ends[0]]
     for number, (title, step) in enumerate(card.shown, start=1):
@@ -121,7 +121,7 @@ def _written_grids(card: SettingsCard, setup: SettingsSetup) -> Iterator[tuple[s
         chosen = step.chosen.settings if step.chosen else None
         parameters = card.parameters_of(replace(card.result, final=chosen or card.result.final))
         name = re.sub(r"[^a-z0-9]+", "-", title.casefold()).strip("-")
-        yield title, write_grid(grid, setup.folder / f"grid-{number:02d}-{name}.png", parameters=parameters)
+        yield title, write_grid(grid, folder / f"grid-{number:02d}-{name}.png", parameters=parameters)
 
 
 # ------------------------------------------------------------------------------------------------------------ the texts

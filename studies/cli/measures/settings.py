@@ -170,7 +170,8 @@ def _tell_end(setup: SettingsSetup, result: SettingsResult, drawn: int, out: Con
     for note in result.notes:
         click.echo(f"note: {note}")
     click.echo(f"{counted(result.pictures, 'picture')}, {drawn:,} of them rendered now")
-    click.echo(f"wrote {setup.folder}: card.md, card.json, card.txt for the WebUI, and a grid for each step")
+    folder = setup.folder.with_name(result.name)
+    click.echo(f"wrote {folder}: card.md, card.json, card.txt for the WebUI, and a grid for each step")
 
 
 def value_table(title: str, values: list[TriedValue] | tuple[TriedValue, ...]) -> Table:

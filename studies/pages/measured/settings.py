@@ -49,23 +49,23 @@ class ShownSettings:
 
 
 def shown_settings(spec: StudySpec, subject: str = "") -> tuple[ReadResult[ShownSettings], dict[str, str]]:
-    """Return the recommended settings for pages, and the names of all subjects by their keys, the newest first.
+    """Return the recommended settings for pages, and the titles of all results by their names, the newest first.
 
     Args:
         spec: of the study.
-        subject: key of what the settings are for; "": the newest.
+        subject: name of a result; "": the newest.
     """
     folder = spec.storage.folder
-    read = {key: read_result(partial(read_settings, folder, key)) for key in _subjects(folder)}
-    names = {key: one.found.subject if one.found else key for key, one in read.items()}
+    read = {key: read_result(partial(read_settings, folder, key)) for key in _results(folder)}
+    names = {key: one.found.title if one.found else key for key, one in read.items()}
     wanted: ReadResult[SettingsResult] = read.get(subject or next(iter(read), ""), ReadResult())
     if wanted.found is None:
         return ReadResult(problem=wanted.problem), names
     return read_result(partial(_shown, spec, wanted.found)), names
 
 
-def _subjects(folder: Path) -> list[str]:
-    """The keys of all subjects with a result, the newest first."""
+def _results(folder: Path) -> list[str]:
+    """The names of all results, the newest first."""
     stamped: list[tuple[float, str]] = []
     for file in (folder / SETTINGS).glob(f"*/{RESULT}"):
         with suppress(OSError):  # it has gone meanwhile
@@ -93,10 +93,10 @@ def _shown(spec: StudySpec, result: SettingsResult) -> ShownSettings:
 
 def _grids(folder: Path, result: SettingsResult) -> dict[int, str]:
     """The names of the grids that lie beside a result, by their numbers: `grid-01-sampler.png`."""
-    files = sorted(result_folder(folder, result.subject_key).glob("grid-*.png"))
+    files = sorted(result_folder(folder, result.name).glob("grid-*.png"))
     numbered = [(file.name.split("-")[1], file.name) for file in files]
     return {
-        int(number): picture_name(SETTINGS, result.subject_key, name)
+        int(number): picture_name(SETTINGS, result.name, name)
         for number, name in numbered
         if number.isascii() and number.isdigit()
     }
@@ -104,7 +104,7 @@ def _grids(folder: Path, result: SettingsResult) -> dict[int, str]:
 
 def _parameters(spec: StudySpec, result: SettingsResult) -> str:
     """The WebUI's text: that of the card's file, which names the checkpoint, else one that names the study."""
-    file = result_folder(spec.storage.folder, result.subject_key) / PARAMETERS
+    file = result_folder(spec.storage.folder, result.name) / PARAMETERS
     if file.exists():
         return read_text(file, StudyError).rstrip("\n")
     try:

@@ -85,6 +85,10 @@ def test_all_settings_at_once(copied: Path) -> None:
     assert "recommended for finalist 1" in done.output
     (result,) = all_settings(read_study_file(copied).storage.folder)
     assert result.mode == "joint"
+    assert "settings at once" in CliRunner().invoke(main, ["show", str(copied)]).output
+    by_steps = settings(copied, *FEW, "--pictures", 8)
+    assert by_steps.exit_code == 0, by_steps.output
+    assert {one.mode for one in all_settings(read_study_file(copied).storage.folder)} == {"steps", "joint"}
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,17 @@ def test_all_results_come_newest_first(result: SettingsResult, tmp_path: Path) -
     assert result_folder(tmp_path, "newer").is_dir()
 
 
+def test_a_search_by_steps_and_one_of_all_at_once_are_kept_beside_each_other(
+    result: SettingsResult, tmp_path: Path
+) -> None:
+    at_once = replace(result, mode="joint")
+    paths = {write_settings(tmp_path, one) for one in (result, at_once)}
+    assert len(paths) == 2
+    assert read_settings(tmp_path, result.name) == result
+    assert read_settings(tmp_path, at_once.name) == at_once
+    assert at_once.title == f"{result.title}, all settings at once"
+
+
 # ----------------------------------------------------------------------------------------------------------- settings
 
 

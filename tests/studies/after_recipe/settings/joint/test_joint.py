@@ -71,7 +71,7 @@ def test_a_stopped_search_goes_on_to_the_same_result_and_renders_nothing_twice(c
     again, nothing = searched(tmp_path / "other" / "study.toml")
     assert (nothing.drawn, nothing.trials) == (0, [])
     assert without_times(again) == without_times(whole)
-    check_result(result, read_settings(read_study_file(copied).storage.folder, whole.subject_key))
+    check_result(result, read_settings(read_study_file(copied).storage.folder, whole.name))
 
 
 def without_times(result: SettingsResult) -> SettingsResult:
