@@ -257,22 +257,33 @@ class SituationsResult:
     @property
     def key(self) -> str:
         """Name of its folder among a study's examinations."""
-        return folder_name(self.subject.key)
+        return examination_key(self.subject.key, self.suite)
+
+    @property
+    def title(self) -> str:
+        """What was examined, and in which suite if not the one that ships: "pin 1", "pin 1, suite my-lists"."""
+        return self.subject.label + (f", suite {self.suite}" if self.suite else "")
 
 
-def folder_name(key: str) -> str:
-    """Return the name of the folder of what was examined, by its key."""
-    return key[:12]
+def examination_key(subject_key: str, suite: str = "") -> str:
+    """Return the name of an examination's folder, so that suites do not take each other's place.
+
+    Args:
+        subject_key: of the recipe.
+        suite: name of its folder of lists, or of its list; "" for the suite that ships.
+    """
+    words = re.sub(r"[^\w.-]+", "-", suite)[:60].strip("-.")
+    return subject_key[:12] + (f"-{words}" if words else "")
 
 
 def situations_folder(folder: Path, key: str) -> Path:
-    """Return where the examination of a recipe lies.
+    """Return where an examination lies.
 
     Args:
         folder: of the study.
-        key: of what is examined, or the name of its folder.
+        key: of the examination.
     """
-    return folder / FOLDER / folder_name(key)
+    return folder / FOLDER / key
 
 
 def write_situations(folder: Path, result: SituationsResult) -> Path:
@@ -298,13 +309,13 @@ def read_situations(folder: Path, key: str = "") -> SituationsResult:
 
     Args:
         folder: of the study.
-        key: of what was examined, or the name of its folder; "": the latest one.
+        key: of the examination; "": the latest one.
 
     Raises:
         StudyError: nothing was examined yet, or the file is damaged.
     """
     names = examined(folder)
-    name = folder_name(key) if key else next(iter(names), "")
+    name = key or next(iter(names), "")
     if name not in names:
         raise StudyError("nothing was examined yet", place=(folder / FOLDER,), remedy="`recipe-search situations` does")
     path = folder / FOLDER / name / RESULT

@@ -42,7 +42,7 @@ def _situations_lines(result: SituationsResult) -> Iterator[str]:
     one = sum(one.verdict == WORSE_THAN_ONE for one in result.situations)
     untold = sum(one.verdict == LEVEL for one in result.situations)
     yield (
-        f"situations, {result.subject.label}: of {counted(len(result.situations), 'situation')} "
+        f"situations, {result.title}: of {counted(len(result.situations), 'situation')} "
         f"{counts[BETTER]} better than all parents, {counts[WORSE]} worse than all, {one} worse than one, "
         f"{untold} cannot be told"
     )

@@ -59,7 +59,7 @@ def assembled(
         subject=_examined(recipes[labels.subject]),
         rivals=tuple(_examined(recipes[label]) for label in labels.rivals),
         parents=labels.parents,
-        suite="" if suite.is_shipped else suite.source.name,
+        suite=suite.name,
         situations=tuple(situations.values()),
         weak_spots=tuple(sorted_weak_spots({key: one for key, one in weak.items() if one}).values()),
         overall=_overall([*numbers.values()], labels),

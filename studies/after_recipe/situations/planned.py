@@ -18,7 +18,7 @@ from studies.amounts import rest_text
 from studies.errors import StudyError
 from studies.inputs.shot_files import ShotFiles
 from studies.preflight.findings import Finding, Level, errors_at
-from studies.results.situations import read_situations
+from studies.results.situations import examination_key, read_situations
 from studies.store.kept_sets import KeptSets
 from studies.studyfile.spec import StudySpec
 
@@ -107,8 +107,9 @@ def _kept(spec: StudySpec, subject: Subject, sets: KeptSets) -> tuple[int, int]:
 
 
 def _needed(spec: StudySpec, subject: Subject) -> int:
-    """How many pictures the examination took that there is of a recipe; 0 where there is none."""
+    """How many pictures the examination took that there is of a recipe and the suite; 0 where there is none."""
+    key = examination_key(subject.key, read_suite(spec.situations.suite, spec.situations.frame).name)
     try:
-        return read_situations(spec.storage.folder, subject.key).pictures
+        return read_situations(spec.storage.folder, key).pictures
     except StudyError:
         return 0

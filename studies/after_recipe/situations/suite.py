@@ -70,6 +70,11 @@ class Suite:
         """Whether this is the suite that comes with the program."""
         return self.source == SHIPPED
 
+    @property
+    def name(self) -> str:
+        """Name of its folder of lists, or of its only list; "" where it is the one that ships."""
+        return "" if self.is_shipped else self.source.name
+
     @cached_property
     def aspects(self) -> Mapping[str, tuple[Situation, ...]]:
         """The situations of each list, by its name."""

@@ -141,7 +141,7 @@ def shown_situations(folder: Path, key: str = "") -> ReadResult[ShownSituations]
 
 
 def examined_names(folder: Path) -> dict[str, str]:
-    """Return the labels of everything that was examined, by the names of their folders, the latest first.
+    """Return the titles of all examinations, by the names of their folders, the latest first.
 
     One that is damaged is called by the name of its folder.
 
@@ -150,7 +150,7 @@ def examined_names(folder: Path) -> dict[str, str]:
     """
     keys = examined(folder)
     read = {key: read_result(partial(read_situations, folder, key)).found for key in keys}
-    return {key: one.subject.label if one else key for key, one in read.items()}
+    return {key: one.title if one else key for key, one in read.items()}
 
 
 def _shown(result: SituationsResult) -> ShownSituations:

@@ -155,8 +155,9 @@ def made_situations() -> SituationsResult:
 
 def write_made_situations(folder: Path) -> None:
     """Write the examination and its pictures."""
-    place = write_situations(folder, made_situations())
-    assert place == situations_folder(folder, KEY)
+    result = made_situations()
+    place = write_situations(folder, result)
+    assert place == situations_folder(folder, result.key)
     _picture(place / "weak-1.png", 640, 320)
     _picture(place / "overview.png", 800, 1200)
 

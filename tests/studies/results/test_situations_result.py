@@ -86,9 +86,22 @@ RESULT_OF_BOTH = SituationsResult(
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     place = write_situations(tmp_path, RESULT_OF_BOTH)
-    assert place == tmp_path / "situations" / "abababababab"
+    assert place == tmp_path / "situations" / "abababababab-sample"
     assert read_situations(tmp_path) == RESULT_OF_BOTH
-    assert read_situations(tmp_path, RESULT_OF_BOTH.subject.key) == RESULT_OF_BOTH
+    assert read_situations(tmp_path, RESULT_OF_BOTH.key) == RESULT_OF_BOTH
+
+
+def test_suites_do_not_take_each_others_place(tmp_path: Path) -> None:
+    other = replace(RESULT_OF_BOTH, suite="my lists: 夜")
+    shipped = replace(RESULT_OF_BOTH, suite="")
+    for one in (RESULT_OF_BOTH, other, shipped):
+        write_situations(tmp_path, one)
+    assert examined(tmp_path) == ("abababababab", "abababababab-my-lists-夜", "abababababab-sample")
+    assert [read_situations(tmp_path, key).title for key in examined(tmp_path)] == [
+        "finalist 1",
+        "finalist 1, suite my lists: 夜",
+        "finalist 1, suite sample",
+    ]
 
 
 FIRST_ENTRIES = ('"label":', '"aspect":', '"rival":', '"obeyed":', '"spread":')

@@ -33,8 +33,8 @@ def test_situations_in_a_line_with_their_weak_spots(tmp_path: Path) -> None:
     write_made_situations(tmp_path)
     lines = lines_of(tmp_path)
     assert lines[0] == (
-        "situations, finalist 1: of 12 situations 2 better than all parents, 1 worse than all, 1 worse than one, "
-        "8 cannot be told"
+        "situations, finalist 1, suite sample: of 12 situations 2 better than all parents, 1 worse than all, "
+        "1 worse than one, 8 cannot be told"
     )
     assert "  over all situations: +0.40 [+0.30, +0.50] vs A" in lines
     assert "  weak spot, light: lamp, worse pictures: worse by lamp" in lines
@@ -58,7 +58,7 @@ def test_probe_names_the_largest_effects_of_each_measure(tmp_path: Path) -> None
     assert lines[-1] == "  what people say of blocks: Another pair may answer otherwise."
 
 
-@pytest.mark.parametrize("broken", [f"situations/{KEY}", f"settings/{KEY}", "probe"])
+@pytest.mark.parametrize("broken", [f"situations/{KEY}-sample", f"settings/{KEY}", "probe"])
 def test_what_is_damaged_is_a_problem_and_the_rest_is_shown(tmp_path: Path, broken: str) -> None:
     write_results(tmp_path)
     (tmp_path / broken / "result.json").write_text("[]")

@@ -33,7 +33,7 @@ from tests.studies.pages.made_results import (
 from tests.studies.sample_study import write_small_study
 
 FILES = {
-    "situations": f"situations/{KEY}/result.json",
+    "situations": f"situations/{KEY}-sample/result.json",
     "settings": f"settings/{KEY}/result.json",
     "probe": "probe/result.json",
 }
@@ -68,7 +68,7 @@ def test_situations_show_verdicts_weak_spots_words_and_diversity(made: Path, vis
         ("8", "cannot be told"),
     ]
     assert text.index("red is obeyed in 1 of 8 pictures") < text.index("worse by lamp")
-    assert f"m-situations~{KEY}~weak-1.png.1280.webp" in text
+    assert f"m-situations~{KEY}-sample~weak-1.png.1280.webp" in text
     assert text.count('<svg class="plot intervals"') == 4
     lost = text[text.index("1 word is no longer obeyed") :]
     assert re.search(r"colour: red</th><td class=\"number\">12 %</td><td class=\"number\">100 %", lost)
@@ -102,10 +102,13 @@ def test_the_text_for_the_webui_is_that_of_the_card_where_there_is_one(made: Pat
 def test_a_joint_search_shows_its_combinations_and_their_grid(made: Path, visitor: Visitor) -> None:
     result = made_settings()
     values = (*result.steps[0].values[:3],)
-    write_settings(folder_of(made), replace(result, mode="joint", joint=values, steps=(), look_back=()))
+    file = write_settings(folder_of(made), replace(result, mode="joint", joint=values, steps=(), look_back=()))
+    grid = "grid-01-sampler.png"
+    file.with_name(grid).write_bytes((folder_of(made) / f"settings/{KEY}" / grid).read_bytes())
     text = visitor(made).get("/s/small/settings").text
     chosen = text.index('<th scope="row">DDIM <span class="state')
-    assert text.index("All combinations") < chosen < text.index("~grid-01-sampler.png")
+    assert text.index("All combinations") < chosen < text.index(f"{KEY}-joint~{grid}")
+    assert "pin 1, all settings at once" in text
     assert "Step by step" not in text
 
 
@@ -274,7 +277,7 @@ def test_pictures_of_results_are_found_and_nothing_else_is(made: Path, visitor: 
     (folder / "probe/link.png").symlink_to(made.parent / "references/00.png")
     for name, status in {
         "m-probe~OUT03.png": 200,
-        f"m-situations~{KEY}~weak-1.png": 200,
+        f"m-situations~{KEY}-sample~weak-1.png": 200,
         f"m-settings~{KEY}~grid-01-sampler.png": 200,
         "m-probe~result.json": 404,
         "m-probe~link.png": 404,
