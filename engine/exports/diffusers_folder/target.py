@@ -81,13 +81,14 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     from engine.live.model import LiveModel
     from engine.merging.evaluate import DTYPES
 
+    output = replace(options.output, prune=True)
+    _check_place(out, [*content.models.values(), *([output.vae] if output.vae else [])], overwrite=options.overwrite)
     hashes = {name: content.hashes.get(name) or file_sha256(content.models[name]) for name in content.recipe.models}
-    content, output = replace(content, hashes=hashes), replace(options.output, prune=True)
+    content = replace(content, hashes=hashes)
     family = _family(content)
     live = LiveModel.empty(family)
     files = module_files(live, STORED[DTYPES[output.dtype]])
-    parents = [*content.models.values(), *([output.vae] if output.vae else [])]
-    _check_out(out, parents, sum(file.size for file in files.values()), overwrite=options.overwrite)
+    _check_room(out, sum(file.size for file in files.values()))
     tensors = MergedTensors(content.recipe, content.checkpoints, output)
     prediction = _prediction_text(family)
     with _new_folder(out) as folder:
@@ -138,18 +139,26 @@ def _write_recipe(path: Path, content: ExportContent, options: ExportOptions) ->
 # ------------------------------------------------------------------------------------------------------- the folder
 
 
-def _check_out(out: Path, parents: Sequence[Path], size: int, *, overwrite: bool) -> None:
-    """Refuse a place where no folder can be put.
+def _check_place(out: Path, parents: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse a place where no folder can be put, before gigabytes are read.
 
     Raises:
-        CheckpointError: it is taken, holds something else, has no folder above it, or the disk is full.
+        CheckpointError: it is taken, holds something else, or has no folder above it.
     """
     above = out.absolute().parent
     if file_kind(above) != "folder":
         raise CheckpointError(f"there is no folder {above}", place=(out,), remedy="make it first")
     if what := _obstacle(out, parents, overwrite=overwrite):
         raise CheckpointError(what, place=(out,), remedy="choose another name")
-    if (free := shutil.disk_usage(above).free) < size:
+
+
+def _check_room(out: Path, size: int) -> None:
+    """Refuse a disk that is too full.
+
+    Raises:
+        CheckpointError: it is.
+    """
+    if (free := shutil.disk_usage(out.absolute().parent).free) < size:
         what = f"no room: the folder needs {size} bytes, {free} bytes are free on this disk"
         raise CheckpointError(what, place=(out,), remedy="make room or choose another disk")
 
