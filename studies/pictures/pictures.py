@@ -18,9 +18,9 @@ from engine.files import file_kind, replaced
 from scorers.picture_files import MOST_READ, opened_picture
 from studies.drawing.sheets import RgbPicture
 from studies.errors import StudyError
+from studies.recipes.in_pictures import RECIPE
 
 PARAMETERS = "parameters"
-RECIPE = "merge_recipe"
 SIDES = {".png": 2**31 - 1, ".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 """The most pixels to a side that a format can hold, by the ending of the file name."""
 QUALITY = 90

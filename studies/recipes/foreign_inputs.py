@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.files import read_text
 from engine.foreign_recipes.cards import card_recipe, civitai_card, hugging_face_card, is_civitai
 from engine.foreign_recipes.comfyui import comfyui_recipe, is_graph
 from engine.foreign_recipes.mergekit import mergekit_recipe
@@ -16,6 +17,7 @@ from engine.foreign_recipes.own import own_in_json, own_in_text
 from engine.foreign_recipes.values import as_object, parsed_json
 from engine.merging.metadata import Origin
 from engine.supermerger.fields import Reading
+from studies.errors import StudyError
 
 KINDS = ("mecha", "comfyui", "mergekit", "card")
 """The kinds of text that are read here."""
@@ -23,18 +25,26 @@ BY_SUFFIX = {".mecha": "mecha", ".yaml": "mergekit", ".yml": "mergekit", ".md": 
 """The kind of a file by its ending; of JSON, what is in it says the kind."""
 CARRIERS = (".yaml", ".yml", ".md", ".py", ".txt", ".tsv", ".csv", ".html")
 """Files that may carry our own recipe in a comment line."""
+PICTURE = ".png"
+"""Pictures that may carry it as a text: recipe cards, and what was rendered here."""
 
 _MECHA = "engine.exports.mecha"
 _STALE = "the recipe in its comments is not what its instructions do; the instructions were read"
 
 
-def carried(text: str, source: str) -> Origin | None:
-    """Return our own recipe in a text that may be of another tool; None where it carries none.
+def carried(path: Path) -> Origin | None:
+    """Return our own recipe in a file that may be of another tool; None where it carries none.
 
     Raises:
+        StudyError: it cannot be read, or it is a picture without a recipe.
         RecipeError: it carries one that cannot be read.
     """
-    return own_in_text(text) if Path(source[-20:]).suffix.lower() in CARRIERS else None
+    suffix = path.suffix.lower()
+    if suffix == PICTURE:
+        from studies.recipes.in_pictures import recipe_in_picture
+
+        return recipe_in_picture(path)
+    return own_in_text(read_text(path, StudyError)) if suffix in CARRIERS else None
 
 
 def read_foreign(kind: str, text: str, family: FamilyName | None) -> Reading | Origin:

@@ -272,14 +272,15 @@ def _with_hashes(reading: Reading) -> RecipeInput:
 
 
 def _carried(source: str) -> RecipeInput | None:
-    """Our own recipe, where a file of another tool carries it."""
-    if not _is_file(source) or Path(source).suffix.lower() not in foreign_inputs.CARRIERS:
+    """Our own recipe, where a picture or a file of another tool carries it."""
+    if not _is_file(source):
         return None
     try:
-        origin = foreign_inputs.carried(read_text(Path(source), StudyError), source)
+        origin = foreign_inputs.carried(Path(source))
     except RecipeError as error:
         raise error.under(Path(source)) from error
-    return None if origin is None else replace(_from_origin(origin), notes=(CARRIED,))
+    is_picture = Path(source).suffix.lower() == foreign_inputs.PICTURE
+    return None if origin is None else replace(_from_origin(origin), notes=() if is_picture else (CARRIED,))
 
 
 def _from_origin(origin: Origin) -> RecipeInput:
