@@ -148,6 +148,15 @@ def test_before_the_proof_the_page_says_when_finalists_come(tmp_path: Path, visi
     assert "<form" not in text
 
 
+def test_the_page_leads_to_what_comes_after_the_recipe(copied: Path, visitor: Visitor) -> None:
+    client = visitor(copied)
+    text = client.get("/s/small/finalists").text
+    after = text[text.index("After the recipe") :]
+    for name in ("situations", "settings", "probe"):
+        assert f'href="/s/small/{name}"' in after
+        assert f"recipe-search {name} study.toml" in client.get(f"/s/small/{name}").text
+
+
 def test_one_who_only_reads_gets_no_forms(copied: Path, visitor: Visitor) -> None:
     text = visitor(copied).get(FINALISTS).text
     assert "<form" not in text
