@@ -14,6 +14,7 @@ import signal, sys, threading, time
 from studies.limits.signals import resend_lost_signals
 
 threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # the other thread gets them, as OpenMP's threads do
 {before}
 print("begun", flush=True)
