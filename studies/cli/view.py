@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from studies.cli.command import OurCommand, plain_errors
+from studies.cli.command import OurCommand, ignore_ctrl_c, plain_errors
 
 
 @click.command(cls=OurCommand)
@@ -31,3 +31,4 @@ def view(studies: tuple[Path, ...], host: str, port: int, *, metrics: bool, metr
     server = PageServer(Library(studies or (Path(),)), host=host, port=port, metrics=offer)
     click.echo(f"{server.address}  (Ctrl+C to stop)")
     server.serve()
+    ignore_ctrl_c()  # it was pressed

@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Self
 
 import uvicorn
@@ -89,7 +90,7 @@ class PageServer:
             timeout_keep_alive=10,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _PatientServer(config)
 
     def serve(self) -> None:
         """Answer until Ctrl+C."""
@@ -118,6 +119,15 @@ class PageServer:
                     reader.read() if len(readers) == 1 else reader.glance()
 
         threading.Thread(target=read, daemon=True).start()
+
+
+class _PatientServer(uvicorn.Server):
+    """Ends once, in a second or so: a further Ctrl+C would break into the end, and print a traceback."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the first signal alone."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -32,8 +32,22 @@ _SHOWN = Shot(prompt="", seed=0)
 
 
 def write_settings(folder: Path, result: SettingsResult) -> Path:
-    """Store a result in a study's folder; returns the file."""
-    return write_result(result_folder(folder, result.name) / RESULT, asdict(result))
+    """Store a result in a study's folder; returns the file.
+
+    One that is not finished does not take the place of a finished one, whose card and grids lie beside it.
+    """
+    path = result_folder(folder, result.name) / RESULT
+    return path if not result.finished and _is_finished(path) else write_result(path, asdict(result))
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether a file holds a finished result; a damaged one does not."""
+    if not path.exists():
+        return False
+    try:
+        return bool(read_json(path, _FILE, _REMEDY)["finished"])
+    except ProblemError:
+        return False
 
 
 def result_folder(folder: Path, name: str) -> Path:

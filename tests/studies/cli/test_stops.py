@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
+from urllib.request import urlopen
 
 import click
 import pytest
@@ -119,6 +120,22 @@ def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
     assert "Traceback" not in errors
     assert not list(lock_file(folder, "").parent.glob("worker-*"))
     assert not StudyStore(folder, "small").in_work()
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.02, 0.1])
+def test_ctrl_c_again_and_again_ends_the_pages_once(copied: Path, gap_s: float) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "view", str(copied), "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as pages:
+        assert pages.stdout is not None
+        address = pages.stdout.readline().split()[0]
+        urlopen(address, timeout=60).close()  # noqa: S310 - our own pages
+        for _ in range(6):
+            if pages.poll() is None:
+                pages.send_signal(signal.SIGINT)
+            time.sleep(gap_s)
+        _, errors = pages.communicate(timeout=60)
+    assert (pages.returncode, errors) == (0, "")
 
 
 def until(night: subprocess.Popen[str], words: str) -> None:

@@ -137,6 +137,22 @@ def test_all_results_come_newest_first(result: SettingsResult, tmp_path: Path) -
     assert result_folder(tmp_path, "newer").is_dir()
 
 
+def test_an_unfinished_result_does_not_take_the_place_of_a_finished_one(result: SettingsResult, tmp_path: Path) -> None:
+    half = replace(result, finished=False, pictures=4)
+    path = write_settings(tmp_path, half)
+    assert read_settings(tmp_path, result.name) == half
+    whole = replace(result, finished=True)
+    write_settings(tmp_path, whole)
+    assert write_settings(tmp_path, half) == path
+    assert read_settings(tmp_path, result.name) == whole
+    again = replace(whole, pictures=99)
+    write_settings(tmp_path, again)
+    assert read_settings(tmp_path, result.name) == again
+    path.write_text("[]")
+    write_settings(tmp_path, half)
+    assert read_settings(tmp_path, result.name) == half
+
+
 def test_a_search_by_steps_and_one_of_all_at_once_are_kept_beside_each_other(
     result: SettingsResult, tmp_path: Path
 ) -> None:
