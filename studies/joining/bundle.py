@@ -163,8 +163,8 @@ class Bundle:
 
     def _add_suite(self) -> None:
         """Add the lists of situations; with a single list that names others, those beside it."""
+        from studies.studyfile.list_tables import TABLES
         from studies.studyfile.wildcard_circles import stands_alone
-        from studies.studyfile.word_lists import TABLES
 
         suite = self.spec.situations.suite
         if suite is None:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 from dynamicprompts.wildcards.collection import WildcardCollection, WildcardTextFile
 from dynamicprompts.wildcards.collection.structured import parse_structured_file
 from dynamicprompts.wildcards.values import WildcardValues
 from dynamicprompts.wildcards.wildcard_manager import WildcardManager
-from yaml import SafeLoader, YAMLError, load
+from yaml import YAMLError
 
 from engine.errors import first_line
 from engine.files import read_text
 from studies.errors import StudyError
+from studies.studyfile.list_tables import TABLES, read_table
 
-TABLES = (".json", ".yaml")
-"""Endings of files that hold several lists."""
 _DAMAGED = (OSError, YAMLError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -66,7 +64,7 @@ class WordLists(WildcardManager):
                     content = _structured(path, state.st_mtime_ns, state.st_size)
                     yield from ((start + name, found) for name, found in content)
                 except StudyError as error:
-                    self.unreadable[path] = first_line(error)
+                    self.unreadable[path] = "; ".join(map(str, error.problems))
                 except _DAMAGED as error:
                     self.unreadable[path] = f"{path}: {first_line(error)}"
 
@@ -74,22 +72,7 @@ class WordLists(WildcardManager):
 @lru_cache(maxsize=1000)
 def _structured(path: Path, _changed: int, _size: int) -> tuple[tuple[str, WildcardCollection], ...]:
     """The lists of a file of several; read once for all prompts, and again when it has changed."""
-    text = read_text(path, StudyError)
-    content = (
-        load(text, _AsWritten)  # noqa: S506 - a SafeLoader
-        if path.suffix == ".yaml"
-        else json.loads(text, parse_int=str, parse_float=str)
-    )
-    return tuple(parse_structured_file(cast("Path", _DecodedFile(path, json.dumps(content)))))
-
-
-class _AsWritten(SafeLoader):
-    """YAML whose words are text: the package passes over ``- 1984`` and ``- no``, which are a number and a choice."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        letter: [(tag, pattern) for tag, pattern in found if tag.endswith((":null", ":merge"))]
-        for letter, found in SafeLoader.yaml_implicit_resolvers.items()
-    }
+    return tuple(parse_structured_file(cast("Path", _DecodedFile(path, read_table(path)))))
 
 
 def _files(folder: Path) -> Iterator[Path]:

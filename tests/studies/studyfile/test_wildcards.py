@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from engine.errors import Problems
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.preflight.checks import preflight
@@ -115,6 +117,41 @@ def test_lists_are_read_in_the_encodings_of_windows(tmp_path: Path, encoding: st
 def test_numbers_and_choices_in_lists_are_words(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / file).write_text(text)
     assert drawn("__c__", tmp_path) == {"1984", "1.50", "no", "2026-11-29", "red"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a: [{text: [q], weight: 2}, x]", r"a\.yaml: a: the text of an entry is no text \(\"\['q'\]"),
+        ("a: [{text: q, weight: heavy}, x]", r"a\.yaml: a: the weight of an entry is no number .*\"heavy\""),
+        ("b:\n  c: [1e999::red]\na: [x]", r"a\.yaml: b/c: the weight of an entry is no number .*\"1e999\""),
+        ("a: [{text: q, weight: -3}]", "the weight of an entry is no number"),
+        ("a: [red: crimson, [b]]", r"a\.yaml: a: no entry of this list is a word or a text.*red.*quotes"),
+        ("a: [x]\nb: [{text: q, weight: nan}, {text: [3]}]", "the weight of an entry .*the text of an entry"),
+    ],
+)
+def test_entries_that_are_no_words_are_told_with_their_list(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    lost = Problems()
+    assert expanded("__a__", folder=tmp_path, seed=0, shot_seed=0, lost=lost) == "__a__"
+    (problem,) = lost.found
+    assert "this cannot be read: " in str(problem)
+    assert re.search(reason, str(problem), re.DOTALL), str(problem)
+
+
+def test_entries_that_dynamic_prompts_passes_over_are_passed_over(tmp_path: Path) -> None:
+    entries = ["red", "[b]", "{other: c}", "", "{content: blue, weight: 2}", "'2::green'", "'1 a::b'"]
+    (tmp_path / "a.yaml").write_text("a:\n" + "".join(f"- {entry}\n" for entry in entries))
+    assert drawn("__a__", tmp_path) == {"red", "blue", "green", "1 a::b"}
+
+
+def test_aliases_that_multiply_are_refused_at_once(tmp_path: Path) -> None:
+    lines = ["l0: &l0 [a, a, a, a, a, a, a, a, a]"]
+    lines += [f"l{n}: &l{n} [a, {', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 9)]
+    (tmp_path / "a.yaml").write_text("\n".join(lines))
+    lost = Problems()
+    expanded("__l8__", folder=tmp_path, seed=0, shot_seed=0, lost=lost)
+    assert "has more than 1,000,000 entries" in str(lost.found[0])
 
 
 def test_a_list_that_is_no_text_is_refused_by_name(lists: Path) -> None:
