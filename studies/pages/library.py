@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
-from studies.studyfile.listing import refuse_missing, study_files
+from studies.studyfile.listing import all_study_files, refuse_missing
 
 
 class Library:
@@ -35,7 +35,7 @@ class Library:
         """Return the studies by the names that their addresses have, in the order of their files."""
         named: dict[str, StudyReader] = {}
         with self._lock:
-            for file in dict.fromkeys(file for place in self._places for file in study_files(place)):
+            for file in all_study_files(self._places):
                 reader = self._readers.setdefault(file, StudyReader(file))
                 named[_free(_slug(reader), named)] = reader
         return named

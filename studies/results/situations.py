@@ -217,6 +217,8 @@ class SituationsResult:
     """Labels of the rivals that are parents; by these a situation is called better or worse."""
     suite: str
     """Name of the folder of lists, or of the only list; "" for the suite that ships."""
+    suite_key: str = ""
+    """Tells suites of one name apart, within names of folders; "" for the suite that ships."""
     situations: tuple[SituationResult, ...]
     """In the order of the suite."""
     weak_spots: tuple[WeakSpot, ...] = ()
@@ -257,7 +259,7 @@ class SituationsResult:
     @property
     def key(self) -> str:
         """Name of its folder among a study's examinations."""
-        return examination_key(self.subject.key, self.suite)
+        return examination_key(self.subject.key, self.suite_key)
 
     @property
     def title(self) -> str:
@@ -265,15 +267,14 @@ class SituationsResult:
         return self.subject.label + (f", suite {self.suite}" if self.suite else "")
 
 
-def examination_key(subject_key: str, suite: str = "") -> str:
+def examination_key(subject_key: str, suite_key: str) -> str:
     """Return the name of an examination's folder, so that suites do not take each other's place.
 
     Args:
         subject_key: of the recipe.
-        suite: name of its folder of lists, or of its list; "" for the suite that ships.
+        suite_key: of the suite.
     """
-    words = re.sub(r"[^\w.-]+", "-", suite)[:60].strip("-.")
-    return subject_key[:12] + (f"-{words}" if words else "")
+    return subject_key[:12] + (f"-{suite_key}" if suite_key else "")
 
 
 def situations_folder(folder: Path, key: str) -> Path:
@@ -322,10 +323,15 @@ def read_situations(folder: Path, key: str = "") -> SituationsResult:
     row = read_json(path, _FILE, REMEDY)
     words = [(one["verdict"], VERDICTS) for one in row["situations"]]
     words += [(one["kind"], KINDS) for one in row["weak_spots"]]
-    files = [row["sheet"], row["overview"], *(one["picture"] for one in row["weak_spots"])]
+    files = [row["sheet"], row["overview"], *(one["picture"] for one in row["weak_spots"]), _suite_key(row)]
     if any(word not in known for word, known in words) or not all(map(_NAME.fullmatch, files)):
         raise StudyError("is damaged: this is not what was written there", place=(path,), remedy=REMEDY)
     return _result_of_row(row)
+
+
+def _suite_key(row: Mapping[str, Any]) -> str:
+    """What earlier versions do not have: there every suite took the place of the one before."""
+    return str(row.get("suite_key", ""))
 
 
 def _result_of_row(row: Mapping[str, Any]) -> SituationsResult:
@@ -341,6 +347,7 @@ def _result_of_row(row: Mapping[str, Any]) -> SituationsResult:
         remarks=tuple(row["remarks"]),
         sheet=row["sheet"],
         overview=row["overview"],
+        suite_key=_suite_key(row),
         **plain,
     )
 

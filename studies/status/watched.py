@@ -11,7 +11,7 @@ from pathlib import Path
 from studies.status.journal_scan import JournalScan
 from studies.status.status import StudyScan, StudyStatus, folder_bytes, study_status
 from studies.status.study_place import StudyPlace
-from studies.studyfile.listing import refuse_missing, study_files
+from studies.studyfile.listing import all_study_files, refuse_missing
 
 
 class WatchedStudies:
@@ -31,7 +31,7 @@ class WatchedStudies:
 
     def files(self) -> list[Path]:
         """Return the study files, as they are now."""
-        return list(dict.fromkeys(file for place in self._places for file in study_files(place)))
+        return all_study_files(self._places)
 
     def look(self, *, messages: bool = True, size_age_s: float = 0.0) -> list[StudyStatus]:
         """Return how every study stands.

@@ -28,6 +28,15 @@ def refuse_missing(places: Sequence[Path]) -> None:
             raise StudyError("does not exist", place=(place,), remedy="name a study file, or a folder of studies")
 
 
+def all_study_files(places: Sequence[Path]) -> list[Path]:
+    """Return the study files of several places; one that links of folders lead to by several ways comes once."""
+    kept: dict[Path, Path] = {}
+    for place in places:
+        for path in study_files(place):
+            kept.setdefault(path.parent.resolve() / path.name, path)
+    return list(kept.values())
+
+
 def study_files(place: Path) -> list[Path]:
     """Return the study files of a place: a file itself; the ``study.toml`` of a folder, or else all that it holds."""
     if file_kind(place) != "folder":

@@ -60,6 +60,7 @@ def assembled(
         rivals=tuple(_examined(recipes[label]) for label in labels.rivals),
         parents=labels.parents,
         suite=suite.name,
+        suite_key=suite.key_from(spec.storage.file.parent),
         situations=tuple(situations.values()),
         weak_spots=tuple(sorted_weak_spots({key: one for key, one in weak.items() if one}).values()),
         overall=_overall([*numbers.values()], labels),

@@ -108,7 +108,8 @@ def _kept(spec: StudySpec, subject: Subject, sets: KeptSets) -> tuple[int, int]:
 
 def _needed(spec: StudySpec, subject: Subject) -> int:
     """How many pictures the examination took that there is of a recipe and the suite; 0 where there is none."""
-    key = examination_key(subject.key, read_suite(spec.situations.suite, spec.situations.frame).name)
+    suite = read_suite(spec.situations.suite, spec.situations.frame)
+    key = examination_key(subject.key, suite.key_from(spec.storage.file.parent))
     try:
         return read_situations(spec.storage.folder, key).pictures
     except StudyError:

@@ -13,6 +13,7 @@ lines ``{a|b}`` and ``__other__`` as there. How a line becomes a prompt (``studi
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -74,6 +75,21 @@ class Suite:
     def name(self) -> str:
         """Name of its folder of lists, or of its only list; "" where it is the one that ships."""
         return "" if self.is_shipped else self.source.name
+
+    def key_from(self, here: Path) -> str:
+        """Return its name and digits of its way from a study's folder, for names of folders; "" for the one that ships.
+
+        Suites of one name have different keys, and a study that is moved with its suite keeps the key.
+        """
+        if self.is_shipped:
+            return ""
+        source = self.source.resolve()
+        try:
+            way = Path(os.path.relpath(source, here.resolve()))
+        except ValueError:  # another drive
+            way = source
+        words = re.sub(r"[^\w.-]+", "-", self.source.name)[:60].strip("-.")
+        return f"{words}-{hashlib.sha256(os.fsencode(way.as_posix())).hexdigest()[:6]}".lstrip("-")
 
     @cached_property
     def aspects(self) -> Mapping[str, tuple[Situation, ...]]:

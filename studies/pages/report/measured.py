@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from studies.pages.measured.probe import ShownProbe, shown_probe
 from studies.pages.measured.settings import ShownSettings, shown_settings
-from studies.pages.measured.situations import ShownSituations, shown_situations
+from studies.pages.measured.situations import ShownSituations, examined_names, shown_situations
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.report.embedding import EmbeddedPicture, PictureShelf
 
@@ -24,6 +24,10 @@ class ReportMeasured:
     situations: ShownSituations | None
     settings: ShownSettings | None
     probe: ShownProbe | None
+    more_situations: tuple[str, ...]
+    """Titles of earlier examinations, which the pages show."""
+    more_settings: tuple[str, ...]
+    """Titles of earlier searches for settings."""
     problems: tuple[str, ...]
     """What of them cannot be read, for people."""
     pictures: Mapping[str, EmbeddedPicture]
@@ -38,7 +42,8 @@ def measured_results(study: Snapshot, shelf: PictureShelf) -> ReportMeasured:
         shelf: takes the pictures.
     """
     folder = study.spec.storage.folder
-    situations, settings, probe = shown_situations(folder), shown_settings(study.spec)[0], shown_probe(folder)
+    situations, probe = shown_situations(folder), shown_probe(folder)
+    settings, searched = shown_settings(study.spec)
     names = [
         *(_situation_pictures(situations.found) if situations.found else ()),
         *(_settings_pictures(settings.found) if settings.found else ()),
@@ -49,6 +54,8 @@ def measured_results(study: Snapshot, shelf: PictureShelf) -> ReportMeasured:
         situations=situations.found,
         settings=settings.found,
         probe=probe.found,
+        more_situations=tuple(examined_names(folder).values())[1:],
+        more_settings=tuple(searched.values())[1:],
         problems=tuple(one.problem for one in (situations, settings, probe) if one.problem),
         pictures={name: picture for name, picture in taken.items() if picture is not None},
     )

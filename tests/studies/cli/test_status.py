@@ -152,6 +152,8 @@ def test_studies_of_one_name_are_told_apart_by_their_files(copied: Path, tmp_pat
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "study.toml").write_text(copied.read_text().replace('name = "small"', 'name = "twin"'))
+    (tmp_path / "zlink").symlink_to(tmp_path / "one")
+    (tmp_path / "two/loop").symlink_to(tmp_path)
     lines = answered(tmp_path).splitlines()
     assert [line.partition("  ")[0] for line in lines[1:]] == [
         "small",

@@ -130,6 +130,7 @@ def made_situations() -> SituationsResult:
         rivals=tuple(ExaminedRecipe(label=label, key=f"{n:016x}") for n, label in enumerate(RIVALS)),
         parents=("A", "B"),
         suite="sample",
+        suite_key="sample",
         situations=tuple(situations),
         weak_spots=(
             WeakSpot(

@@ -61,6 +61,7 @@ RESULT_OF_BOTH = SituationsResult(
     rivals=(ExaminedRecipe(label="A", key="cd" * 32), ExaminedRecipe(label="B", key="ef" * 32, vae="merged")),
     parents=("A", "B"),
     suite="sample",
+    suite_key="sample-0f1e2d",
     situations=(RED, BLUE),
     weak_spots=(
         WeakSpot(
@@ -86,17 +87,17 @@ RESULT_OF_BOTH = SituationsResult(
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     place = write_situations(tmp_path, RESULT_OF_BOTH)
-    assert place == tmp_path / "situations" / "abababababab-sample"
+    assert place == tmp_path / "situations" / "abababababab-sample-0f1e2d"
     assert read_situations(tmp_path) == RESULT_OF_BOTH
     assert read_situations(tmp_path, RESULT_OF_BOTH.key) == RESULT_OF_BOTH
 
 
 def test_suites_do_not_take_each_others_place(tmp_path: Path) -> None:
-    other = replace(RESULT_OF_BOTH, suite="my lists: 夜")
-    shipped = replace(RESULT_OF_BOTH, suite="")
+    other = replace(RESULT_OF_BOTH, suite="my lists: 夜", suite_key="my-lists-夜-aabbcc")
+    shipped = replace(RESULT_OF_BOTH, suite="", suite_key="")
     for one in (RESULT_OF_BOTH, other, shipped):
         write_situations(tmp_path, one)
-    assert examined(tmp_path) == ("abababababab", "abababababab-my-lists-夜", "abababababab-sample")
+    assert examined(tmp_path) == ("abababababab", "abababababab-my-lists-夜-aabbcc", "abababababab-sample-0f1e2d")
     assert [read_situations(tmp_path, key).title for key in examined(tmp_path)] == [
         "finalist 1",
         "finalist 1, suite my lists: 夜",

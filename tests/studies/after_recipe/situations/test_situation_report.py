@@ -31,7 +31,7 @@ def test_counts_overall_and_pictures() -> None:
     assert "words that pictures show: 25% (A 100%, B 88%)" in said
     assert "a remark" in said
     assert "36 pictures of at most 48; the 4 intervals of single situations hold together with 95%" in said
-    assert said[-1] == f"all situations: {Path('run/situations/abababababab/overview.png')}"
+    assert said[-1] == f"all situations: {Path('run/situations/abababababab-sample-0f1e2d/overview.png')}"
     assert (RED.verdict, BLUE.verdict) == (WORSE, LEVEL)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,17 @@ def test_a_file_of_several_lists_is_read_again_only_when_it_has_changed(lists: P
     assert words(lists)["colour"] == ["red", "blue"]
     (lists / "more.yaml").write_text("subject: [a cat]\ncolour: [red, blue, yellow]\n")
     assert words(lists)["colour"] == ["red", "blue", "yellow"]
+
+
+def test_suites_of_one_name_are_told_apart_by_their_places(tmp_path: Path) -> None:
+    keys = {read_suite(None, "").key_from(tmp_path)}
+    assert keys == {""}
+    for name in ("one/my lists.txt", "two/my lists.txt", "two/my-lists.txt", "###.txt"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("a cat\n")
+        suite = read_suite(file, "")
+        assert suite.name == file.name
+        keys.add(suite.key_from(tmp_path / "study"))
+    assert len(keys) == 5
+    assert all(re.fullmatch(r"[\w.-]*", key) for key in keys)

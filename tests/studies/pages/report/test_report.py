@@ -19,11 +19,13 @@ from studies.pages.report.facts import pick_agreement, time_split
 from studies.pages.report.write import write_report
 from studies.pages.templating import span
 from studies.recipes.recipe_words import recipe_words
+from studies.results.settings_file import write_settings
+from studies.results.situations import write_situations
 from studies.review.judging.picks import Pick
 from studies.store.judged.outcome import Standing
 from studies.store.renders import shots_key
 from tests.studies.chain_studies import typed
-from tests.studies.pages.made_results import write_results
+from tests.studies.pages.made_results import made_settings, made_situations, write_results
 from tests.studies.sample_study import write_small_study
 
 OUTWARD = re.compile(r"""(?:src|href|action|url)\s*[=(]\s*["']?(?!data:|#)[^"'\s>]""")
@@ -113,6 +115,18 @@ def test_what_was_measured_after_the_search_is_inside(copied: Path, tmp_path: Pa
     assert re.search(r"\n- style: IN06 \(2\.5\), .*\n- prompt fidelity: ", summary)
     assert "<script" not in summary.replace(r"\<", "")
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r' id="([^"]+)"', text))
+
+
+def test_a_report_names_its_suite_and_what_else_was_measured(copied: Path, tmp_path: Path) -> None:
+    folder = StudyReader(copied).read().spec.storage.folder
+    write_settings(folder, replace(made_settings(), mode="joint", steps=(), look_back=()))
+    write_situations(folder, replace(made_situations(), suite="", suite_key=""))
+    write_results(folder)
+    pages = [write_report(copied, tmp_path).html.read_text(), (tmp_path / "report.md").read_text()]
+    for text in pages:
+        assert "finalist 1, suite sample" in text
+        assert "The pages show earlier ones too: finalist 1." in text
+        assert "The pages show earlier ones too: pin 1, all settings at once." in text
 
 
 def test_a_damaged_result_is_a_line_of_the_report(copied: Path, tmp_path: Path) -> None:
