@@ -58,11 +58,12 @@ def table(studies: Sequence[StudyStatus]) -> Iterator[str]:
 def _names(studies: Sequence[StudyStatus]) -> Iterator[str]:
     """Their names, and the files of those that share one."""
     counts = Counter(study.place.name for study in studies)
-    above = Path(os.path.commonpath([study.place.file.parent for study in studies])) if studies else Path()
-    for study in studies:
-        place = study.place
-        file = f" ({place.file.relative_to(above).as_posix()})" if counts[place.name] > 1 else ""
-        yield f"{place.name}{file}"
+    folders = [study.place.file.parent for study in studies]
+    is_one_drive = len({folder.drive for folder in folders}) == 1
+    above = Path(os.path.commonpath(folders)) if is_one_drive else None
+    for place in (study.place for study in studies):
+        file = place.file.relative_to(above) if above else place.file
+        yield f"{place.name} ({file.as_posix()})" if counts[place.name] > 1 else place.name
 
 
 def as_json(study: StudyStatus) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def read_table(path: Path) -> str:
     is_yaml = path.suffix == ".yaml"
     content = load(text, _AsWritten) if is_yaml else json.loads(text, parse_int=str, parse_float=str)  # noqa: S506 - a SafeLoader
     problems = Problems()
-    _Checked(path, problems).check(content, path.stem)
+    _Checked(path, problems).check(content)
     problems.raise_as(StudyError)
     return json.dumps(content)
 
@@ -51,8 +51,8 @@ class _Checked:
     def __init__(self, path: Path, problems: Problems) -> None:
         self._path, self._problems, self._entries = path, problems, 0
 
-    def check(self, value: object, name: str) -> None:
-        """Look at a list, or at the lists of a table.
+    def check(self, value: object, name: str = "") -> None:
+        """Look at a list, or at the lists of a table, which has a name inside of a file.
 
         Raises:
             StudyError: there are too many entries.
@@ -60,9 +60,9 @@ class _Checked:
         if isinstance(value, dict):
             for key, inner in cast("Mapping[Any, object]", value).items():
                 self._count(None)
-                self.check(inner, f"{name}/{key}" if name != self._path.stem else str(key))
+                self.check(inner, f"{name}/{key}" if name else str(key))
         elif isinstance(value, list):
-            self._check_list(cast("Sequence[object]", value), name)
+            self._check_list(cast("Sequence[object]", value), name or self._path.stem)
 
     def _check_list(self, entries: Sequence[object], name: str) -> None:
         known = 0
